@@ -1,0 +1,71 @@
+/* file.h - whole files in, whole files out: mapped or read at once, written so that a reader
+ * sees the old content or the new, never a part. */
+#ifndef CORE_FILE_H
+#define CORE_FILE_H
+
+#include <stdbool.h>
+
+#include "core/memory.h"
+
+/* ---- reading ------------------------------------------------------------ */
+
+/* A file's bytes. Owned memory when read, a private mapping when mapped. */
+struct file_bytes {
+    const unsigned char *data;
+    size_t               size;
+    void                *mapping; /* not NULL: munmap it */
+    struct memory       *memory;
+};
+
+/* Errors name the path and the system's reason. A directory, FIFO or device is refused. */
+md_status file_read(struct file_bytes *out, struct memory *memory, const char *path, size_t limit);
+md_status file_map(struct file_bytes *out, struct memory *memory, const char *path);
+void      file_bytes_free(struct file_bytes *bytes);
+bool      file_exists(const char *path);
+bool      file_is_directory(const char *path);
+
+/* ---- writing ------------------------------------------------------------ */
+
+/* Writes go to PATH.tmp-PID beside the target; commit flushes to the disk, renames, and flushes
+ * the folder. Until commit returns MD_OK the old file is untouched. */
+struct file_writer {
+    int            fd; /* -1: closed */
+    char          *path;
+    char          *temp;
+    struct memory *memory;
+};
+
+md_status file_writer_open(struct file_writer *out, struct memory *memory, const char *path);
+md_status file_writer_write(struct file_writer *writer, const void *bytes, size_t size);
+md_status file_writer_commit(struct file_writer *writer); /* closes it in any case */
+void      file_writer_abort(struct file_writer *writer);  /* removes the temp file; fine after commit */
+
+md_status file_write(struct memory *memory, const char *path, const void *bytes, size_t size); /* all of the above */
+md_status file_append(const char *path, const void *bytes, size_t size); /* one write call; created if absent */
+md_status file_rename(const char *from, const char *to);
+void      file_remove(const char *path); /* absent is fine */
+
+/* ---- paths -------------------------------------------------------------- */
+
+md_status path_join(struct memory *memory, char **out, const char *folder, const char *name);
+/* Is `name`, taken below `folder`, a path that stays below it? Judged by the text (no "..", not
+ * absolute, no NUL or empty) and, where the file exists, by the resolved path, so that a symbolic
+ * link cannot lead out either. */
+bool        path_stays_inside(const char *folder, const char *name);
+const char *path_base(const char *path);   /* after the last '/' */
+const char *path_suffix(const char *path); /* ".jpg"; "" when none */
+md_status   directory_make(const char *path); /* with parents; existing is fine */
+bool        directory_is_empty(const char *path); /* also true when it does not exist */
+
+struct path_list {
+    struct memory *memory;
+    char         **items; /* sorted by byte order */
+    size_t         count;
+};
+/* The regular files directly in `folder` whose suffix is one of `suffixes` (lower case, NULL-ended;
+ * NULL: all). Names come with the folder in front. */
+md_status directory_list(struct path_list *out, struct memory *memory, const char *folder,
+                         const char *const *suffixes);
+void      path_list_free(struct path_list *list);
+
+#endif

@@ -1,0 +1,29 @@
+/* pool.h - worker threads that take jobs in order. */
+#ifndef CORE_POOL_H
+#define CORE_POOL_H
+
+#include <stdbool.h>
+
+#include "core/memory.h"
+
+struct pool;
+
+/* A unit of work; the caller owns the struct and keeps it alive until pool_wait returned. A
+ * failing job keeps its status and text, which pool_wait sets again on the waiting thread. */
+struct pool_job {
+    md_status (*run)(void *arg);
+    void            *arg;
+    /* private to the pool */
+    struct pool_job *next;
+    md_status        status;
+    bool             done;
+    char             error[512];
+};
+
+md_status pool_create(struct pool **out, struct memory *memory, int threads);
+void      pool_submit(struct pool *pool, struct pool_job *job); /* first in, first started */
+md_status pool_wait(struct pool *pool, struct pool_job *job);   /* the job's status */
+bool      pool_done(struct pool *pool, struct pool_job *job);
+void      pool_free(struct pool *pool); /* finishes submitted jobs first */
+
+#endif

@@ -1,0 +1,36 @@
+/* strings.h - names: a hash table from text to index, edit distance, number parsing, clock. */
+#ifndef CORE_STRINGS_H
+#define CORE_STRINGS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/arena.h"
+
+/* ---- table: distinct texts, numbered in the order of insertion ------------ */
+
+struct string_table {
+    struct arena   arena;
+    const char   **items; /* [count] */
+    uint32_t      *slots; /* open addressing; 0 = free, else index + 1 */
+    size_t         count, capacity, slot_count;
+};
+
+void      string_table_init(struct string_table *table, struct memory *memory);
+md_status string_table_add(struct string_table *table, const char *text, size_t *index); /* MD_END: was there; index may be NULL */
+bool      string_table_find(const struct string_table *table, const char *text, size_t *index);
+void      string_table_free(struct string_table *table);
+
+/* ---- odds and ends --------------------------------------------------------- */
+
+/* Index of the candidate with the smallest edit distance (case ignored); -1 when all are further
+ * than half of the length. */
+int  string_nearest(const char *text, const char *const *candidates, size_t count);
+bool string_ends_with(const char *text, const char *end);
+/* The whole text must be the number, in the C locale whatever the process's is. "nan" and "inf"
+ * parse as such; the caller judges. */
+bool parse_double(const char *text, double *out);
+bool parse_int64(const char *text, int64_t *out);
+double clock_seconds(void); /* monotonic */
+
+#endif

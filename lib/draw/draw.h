@@ -1,0 +1,26 @@
+/* draw.h - lines, boxes and text on an 8-bit RGB image, anti-aliased. */
+#ifndef DRAW_DRAW_H
+#define DRAW_DRAW_H
+
+#include "md/image.h"
+
+struct draw_color { uint8_t r, g, b, a; };
+
+/* Detectron2's palette is a starting point: distinct, readable on photographs; by class id. */
+struct draw_color draw_class_color(int class_id);
+
+/* Everything is clipped to the image; coordinates may be anything finite. RGB8, BGR8, RGBA8, BGRA8 and GRAY8. */
+void draw_fill(md_image *image, float x0, float y0, float x1, float y1, struct draw_color color);
+void draw_line(md_image *image, float x0, float y0, float x1, float y1, float width, struct draw_color color);
+void draw_box(md_image *image, float x0, float y0, float x1, float y1, float width, struct draw_color color);
+
+/* UTF-8; characters the font lacks become a box. `height`: pixels of a line. (x, y): top left. */
+float draw_text_width(const char *utf8, float height);
+void  draw_text(md_image *image, float x, float y, const char *utf8, float height, struct draw_color color);
+
+/* A box with a label on a filled tag, placed so that it stays inside the image: above the box,
+ * or inside it at the top when there is no room. 0 for line width and text height: from the image size. */
+void draw_labelled_box(md_image *image, float x0, float y0, float x1, float y1, const char *label,
+                       float line_width, float text_height, struct draw_color color);
+
+#endif

@@ -1,0 +1,32 @@
+/* plot.h - line plots: one draw list, written as SVG and as PNG. */
+#ifndef DRAW_PLOT_H
+#define DRAW_PLOT_H
+
+#include <stdbool.h>
+
+#include "core/memory.h"
+
+struct plot_series {
+    const char   *name;   /* in the legend */
+    const double *x, *y;  /* [count]; points that are not finite are left out */
+    size_t        count;
+    bool          markers; /* a dot at each point (few points), else a line alone */
+    bool          faint;   /* thin and pale: raw values behind a smoothed curve */
+};
+
+struct plot_mark { double x; const char *text; }; /* a dashed vertical line, such as "best" */
+
+struct plot {
+    const char *title, *x_label, *y_label;
+    const struct plot_series *series;
+    size_t series_count;
+    const struct plot_mark *marks;
+    size_t mark_count;
+    bool   log_y;
+};
+
+/* PATH.svg and PATH.png, both atomically. Axes, ticks at round numbers, grid, legend; empty data
+ * give an empty plot that says so. */
+md_status plot_save(const struct plot *plot, struct memory *memory, const char *path);
+
+#endif
