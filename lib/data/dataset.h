@@ -1,0 +1,71 @@
+/* dataset.h - images with annotations, from CSV, COCO JSON, the toy generator or the caller. */
+#ifndef DATA_DATASET_H
+#define DATA_DATASET_H
+
+#include <stdbool.h>
+
+#include "core/log.h"
+#include "core/memory.h"
+#include "md/image.h"
+
+struct annotation {
+    float   box[4];   /* x0, y0, x1, y1 in pixels of the oriented image */
+    int     class_id; /* 0 .. class_count - 1 */
+    bool    crowd;
+    float   area;     /* the file's (COCO "area"), else the box's */
+    int64_t id;       /* the file's (COCO), else 1, 2, ... */
+};
+
+struct dataset_image {
+    const char *name;          /* as the file of annotations names it */
+    int64_t     id;            /* the file's (COCO), else 1, 2, ... */
+    int         width, height; /* 0: not known before the image is read */
+    size_t      first, count;  /* annotations[first .. first + count) */
+};
+
+/* Where pixels come from when not from a folder of files. */
+struct dataset_source {
+    void *user;
+    md_status (*read_image)(void *user, size_t index, struct memory *memory, md_image *out); /* many threads at once */
+    void (*close)(void *user); /* may be NULL */
+};
+
+/* Immutable once open. Memory: the index, no pixels. */
+struct dataset {
+    struct memory        *memory;
+    struct dataset_image *images;
+    size_t                image_count;
+    struct annotation    *annotations;
+    size_t                annotation_count;
+    const char          **class_names; /* [class_count] */
+    int64_t              *class_ids;   /* [class_count] ids of the file (COCO category ids), else 1.. */
+    int                   class_count;
+    const char           *folder;      /* of the images; NULL with a source */
+    struct dataset_source source;
+    void                 *store;       /* private: what the pointers above point into */
+};
+
+/* SPEC: coco:ANN.json:DIR, csv:FILE.csv:DIR, toy:COUNT:SEED (docs/data.md). `classes` (may be NULL,
+ * class_count of them) fixes names and order, as when weights know them: a class not among them is
+ * MD_EMISMATCH naming file and line. Without it, CSV classes are sorted by name, COCO ones by id.
+ * Problems that make a row useless are errors with file:line and remedy; milder ones (a box partly
+ * outside, a duplicate) are logged once each, with a count. */
+md_status dataset_open(struct dataset **out, struct memory *memory, const struct log *log, const char *spec,
+                       const char *const *classes, int class_count);
+md_status dataset_open_csv(struct dataset **out, struct memory *memory, const struct log *log, const char *path,
+                           const char *folder, const char *const *classes, int class_count);
+md_status dataset_open_coco(struct dataset **out, struct memory *memory, const struct log *log, const char *path,
+                            const char *folder, const char *const *classes, int class_count);
+md_status dataset_open_toy(struct dataset **out, struct memory *memory, size_t count, uint64_t seed);
+void      dataset_free(struct dataset *dataset);
+
+/* Oriented RGB8 pixels. A size that differs from the annotation file's is MD_EMISMATCH. */
+md_status dataset_read_image(const struct dataset *dataset, size_t index, struct memory *memory, md_image *out);
+/* Fills in widths and heights that are 0 by reading image headers (threads of them at once). */
+md_status dataset_probe_sizes(struct dataset *dataset, int threads);
+
+/* Two disjoint parts that share the images' folder, the first with round(fraction * count) of them,
+ * drawn by seed. Both keep what they need alive on their own. */
+md_status dataset_split(const struct dataset *dataset, double fraction, uint64_t seed, struct dataset **first, struct dataset **second);
+
+#endif

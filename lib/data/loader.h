@@ -1,0 +1,66 @@
+/* loader.h - training batches, read ahead by worker threads, in an order fixed by the seed. */
+#ifndef DATA_LOADER_H
+#define DATA_LOADER_H
+
+#include "core/pool.h"
+#include "data/dataset.h"
+
+/* How one image is prepared. Detectron2's default pipeline: ResizeShortestEdge, RandomFlip. */
+struct augment_options {
+    const int *min_sizes; /* short side: one of them, or with `range` uniform in [0]..[1] */
+    int        min_size_count;
+    bool       range;
+    int        max_size;
+    double     flip_probability; /* horizontal */
+};
+
+/* Where the order of images stands: enough to go on exactly there. It describes the batch that
+ * loader_next hands out next, not what workers have read ahead. */
+struct loader_state {
+    uint64_t seed;
+    uint64_t position;  /* entries of the endless stream of permutations consumed */
+    uint32_t pending[2][64]; /* images waiting in the two aspect-ratio buckets (wide, tall) */
+    uint32_t pending_count[2];
+    uint64_t batch;     /* batches handed out */
+};
+
+struct sample {
+    size_t   image_index;         /* in the dataset */
+    md_image image;               /* RGB8, resized and flipped */
+    int      original_width, original_height;
+    bool     flipped;
+    struct annotation *annotations; /* boxes in pixels of `image`; crowd and empty ones are gone */
+    size_t   annotation_count;
+};
+
+struct batch {
+    struct sample *samples; /* [count] */
+    int            count;
+};
+
+struct loader_options {
+    int      batch_size; /* 1..64 */
+    bool     training;   /* endless, shuffled, augmented; else once through in order, no augmentation, last batch may be short */
+    bool     group_by_aspect;   /* training only: a batch is all wide or all tall (width > height) by original size */
+    bool     filter_empty;      /* training only: images without a non-crowd annotation are left out */
+    bool     skip_broken;       /* an unreadable image is logged, counted and replaced by the next (training) or left out */
+    struct augment_options augment; /* not training: min_sizes[0], max_size */
+    int      threads;    /* workers; 0: read in loader_next itself */
+    int      read_ahead; /* batches (2) */
+    uint64_t seed;
+};
+
+struct loader;
+
+/* Keeps dataset and log; they must outlive it. `state` NULL: from the start. */
+md_status loader_create(struct loader **out, struct memory *memory, const struct log *log, const struct dataset *dataset,
+                        const struct loader_options *options, const struct loader_state *state);
+/* The next batch, borrowed until the next call. MD_END when not training and all was read. The
+ * content depends on seed, state and options alone, never on threads. */
+md_status loader_next(struct loader *loader, const struct batch **out);
+void      loader_state(const struct loader *loader, struct loader_state *out);
+size_t    loader_skipped(const struct loader *loader); /* broken images so far */
+size_t    loader_image_count(const struct loader *loader); /* after filtering */
+void      loader_free(struct loader *loader);
+
+#endif

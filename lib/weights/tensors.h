@@ -1,0 +1,64 @@
+/* tensors.h - a file's named tensors, whatever the file: what importers give and exporters take. */
+#ifndef WEIGHTS_TENSORS_H
+#define WEIGHTS_TENSORS_H
+
+#include <stdbool.h>
+
+#include "core/arena.h"
+#include "core/file.h"
+#include "core/log.h"
+
+enum weights_type { WEIGHTS_F32, WEIGHTS_F16, WEIGHTS_BF16, WEIGHTS_F64, WEIGHTS_I64, WEIGHTS_I32, WEIGHTS_U8 };
+
+struct weights_tensor {
+    const char          *name;
+    enum weights_type    type;
+    int                  rank;      /* 0..8 */
+    int64_t              dims[8];
+    const unsigned char *data;      /* little-endian, row-major; may be unaligned */
+    size_t               bytes;     /* exactly what type and dims ask for */
+};
+
+/* The content of a weights file. Data point into the mapped file or into `arena`. */
+struct weights_file {
+    struct memory         *memory;
+    struct file_bytes      bytes;
+    struct arena           arena;
+    struct weights_tensor *tensors; /* [count], in the order of the file */
+    size_t                 count;
+    const char           **keys;    /* [metadata_count] text metadata (safetensors' __metadata__) */
+    const char           **values;
+    size_t                 metadata_count;
+};
+
+/* By content and suffix: .safetensors, .npz. Everything is validated before it is believed:
+ * lengths, overlaps, shapes against bytes, duplicate names, caps (header 100 MB, 65536 tensors). */
+md_status weights_open(struct weights_file **out, struct memory *memory, const char *path);
+void      weights_close(struct weights_file *file);
+
+const struct weights_tensor *weights_find(const struct weights_file *file, const char *name); /* NULL: none */
+const char *weights_metadata(const struct weights_file *file, const char *key);               /* NULL: none */
+size_t weights_type_bytes(enum weights_type type);
+int64_t weights_count(const struct weights_tensor *tensor); /* elements */
+/* Elements first.. as floats, whatever the stored type. Integers convert by value. */
+void   weights_read_floats(const struct weights_tensor *tensor, float *out, int64_t first, int64_t count);
+
+/* ---- writing safetensors ----------------------------------------------- */
+
+struct weights_writer_tensor {
+    const char       *name;
+    enum weights_type type;
+    int               rank;
+    int64_t           dims[8];
+    /* Called in order to produce the bytes, at most `capacity` at a time starting at byte `offset`; sets *written. */
+    md_status (*read)(void *user, size_t index, size_t offset, void *out, size_t capacity, size_t *written);
+};
+
+/* Temp file, flush, rename. Metadata gain "sha256" of the payload. Tensors are laid out in the given
+ * order, 64-byte aligned. The bytes are a pure function of the input. */
+md_status safetensors_write(struct memory *memory, const char *path, const struct weights_writer_tensor *tensors, size_t count,
+                            void *user, const char *const *keys, const char *const *values, size_t metadata_count);
+/* Recomputes the payload's SHA-256: MD_EFORMAT when the file carries another one; MD_OK when it has none. */
+md_status weights_verify(const struct weights_file *file);
+
+#endif
