@@ -1,0 +1,94 @@
+/* device.h - a device, a stream of operations on it, and a workspace of its memory.
+ *
+ * A backend (lib/backend) fills in struct backend; nothing above knows which one it is.
+ *
+ * Measuring. Everything between an image's upload and its results' download has shapes that depend
+ * on the padded size alone. So a pass can be run once in measuring mode: the workspace hands out
+ * tensors without memory and counts, the front doors check shapes and compute nothing. Then
+ * workspace_measure_end takes the peak in one block, and a steady state allocates nothing. */
+#ifndef TENSOR_DEVICE_H
+#define TENSOR_DEVICE_H
+
+#include <pthread.h>
+
+#include "core/memory.h"
+#include "tensor/tensor.h"
+
+struct op_table; /* tensor/ops.h */
+struct stream;
+
+struct device {
+    const struct backend *backend;
+    struct memory        *memory;  /* host memory; also the cpu and ref devices' own */
+    int                   threads; /* for the cpu backend's loops and libraries, >= 1 */
+    bool                  deterministic;
+    int                   index;   /* of "cuda:1" */
+    pthread_mutex_t       lock;    /* guards op caches */
+    void                 *state;   /* the backend's */
+};
+
+/* One of these for each kind of device. Functions return MD_EDEVICE or MD_ENOMEM with text. */
+struct backend {
+    const char *name; /* "ref", "cpu", "cuda" */
+    md_status (*device_open)(struct device *device);
+    void (*device_close)(struct device *device);
+    md_status (*stream_open)(struct stream *stream);
+    void (*stream_close)(struct stream *stream);
+    md_status (*alloc)(struct device *device, void **out, size_t bytes); /* 64-byte aligned */
+    void (*free)(struct device *device, void *memory, size_t bytes);
+    md_status (*upload)(struct stream *stream, void *to, const void *from_host, size_t bytes);
+    md_status (*download)(struct stream *stream, void *to_host, const void *from, size_t bytes); /* waits */
+    md_status (*synchronise)(struct stream *stream);
+    const struct op_table *ops;
+};
+
+/* threads 0: one for each core this process may use. */
+md_status device_create(struct device **out, const struct backend *backend, struct memory *memory,
+                        int index, int threads, bool deterministic);
+void device_free(struct device *device);
+
+/* ---- stream: operations in order, by one host thread at a time ---------------------------- */
+
+struct stream {
+    struct device *device;
+    bool           measuring;
+    void          *scratch; /* device memory of one operation at a time; see stream_scratch */
+    size_t         scratch_bytes;
+    void          *state; /* the backend's */
+};
+
+md_status stream_create(struct stream **out, struct device *device);
+void      stream_free(struct stream *stream);
+/* Device memory that the next call of it may overwrite. Grows when a larger one is asked for. */
+md_status stream_scratch(struct stream *stream, void **out, size_t bytes);
+
+/* The whole tensor. Nothing happens while measuring (downloads give zeros). */
+md_status tensor_upload(struct stream *stream, const struct tensor *to, const void *from_host);
+md_status tensor_download(struct stream *stream, void *to_host, const struct tensor *from);
+
+/* Device memory that lives longer than a pass: parameters. Zeroed. */
+md_status tensor_create(struct device *device, struct tensor *out, enum tensor_type type, struct shape shape);
+void      tensor_destroy(struct device *device, struct tensor *tensor); /* clears *tensor; rank 0 is fine */
+
+/* ---- workspace: device memory with mark and rewind ---------------------------------------- */
+
+struct workspace {
+    struct device *device;
+    char          *base;
+    size_t         capacity, used, peak; /* bytes */
+    bool           measuring;
+};
+
+void workspace_init(struct workspace *workspace, struct device *device);
+void workspace_free(struct workspace *workspace);
+/* 64-byte aligned, content undefined. Beyond the reserve: MD_EINTERNAL. */
+md_status workspace_tensor(struct workspace *workspace, struct tensor *out, enum tensor_type type,
+                           struct shape shape);
+size_t workspace_mark(const struct workspace *workspace);
+void   workspace_rewind(struct workspace *workspace, size_t mark);
+/* Starts measuring on both: used = peak = 0. */
+void workspace_measure_begin(struct workspace *workspace, struct stream *stream);
+/* Ends it, and grows the block to the measured peak if it is smaller (its content is lost). */
+md_status workspace_measure_end(struct workspace *workspace, struct stream *stream);
+
+#endif
