@@ -23,6 +23,8 @@ static inline uint64_t random_stream(enum random_stream purpose, uint64_t index)
     return ((uint64_t)purpose << 56) ^ index;
 }
 
+/* The generator itself: four words from a counter and a key. */
+void     random_block(uint32_t out[4], const uint32_t counter[4], const uint32_t key[2]);
 uint32_t random_u32_at(uint64_t seed, uint64_t stream, uint64_t index); /* word index%4 of block index/4 */
 
 uint32_t random_u32(struct random *random);

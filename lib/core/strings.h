@@ -31,6 +31,10 @@ bool string_ends_with(const char *text, const char *end);
  * parse as such; the caller judges. */
 bool parse_double(const char *text, double *out);
 bool parse_int64(const char *text, int64_t *out);
+/* The shortest of 6 to 17 digits that reads back as `value`, in the C locale; whole numbers below
+ * 1e15 without exponent; "nan", "inf", "-inf". */
+enum { FORMAT_DOUBLE_BYTES = 32 };
+void   format_double(char out[FORMAT_DOUBLE_BYTES], double value);
 double clock_seconds(void); /* monotonic */
 
 #endif
