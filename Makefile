@@ -9,18 +9,34 @@ ONEDNN   ?= auto#            auto | 0 | 1
 OPENMP   ?= auto
 JPEG     ?= auto
 PNG      ?= auto
+JOBS     ?= 2#               test programs at a time
+T        ?=#                 test-only: a prefix below tests/
 
 VERSION  := 0.1.0
+SONAME   := libmdet.so.0
 BUILD    := build/$(MODE)
+# Where the libraries and programs go: build/ itself for a release.
+OUT      := $(if $(filter release,$(MODE)),build,$(BUILD))
 
-# ---- features: one probe, which prints what it found --------------------------------------
+# libgomp and oneDNN are not instrumented: every parallel loop would look like a race.
+ifeq ($(MODE),tsan)
+override ONEDNN := 0
+override OPENMP := 0
+endif
+
+# ---- features: what is missing is installed, then one probe says what is there -------------
 
 FEATURES := $(BUILD)/features.mk
-ifeq ($(filter clean help format setup,$(MAKECMDGOALS)),)
+ifneq ($(filter-out clean help format setup uninstall,$(or $(MAKECMDGOALS),all)),)
+$(shell CC="$(CC)" sh tools/setup.sh)
+ifneq ($(.SHELLSTATUS),0)
+$(error the build cannot go on without the packages named above)
+endif
 $(shell mkdir -p $(BUILD) && CC="$(CC)" ONEDNN=$(ONEDNN) OPENMP=$(OPENMP) JPEG=$(JPEG) PNG=$(PNG) \
         sh tools/probe.sh > $(FEATURES).new && \
-        (cmp -s $(FEATURES).new $(FEATURES) || mv $(FEATURES).new $(FEATURES)); rm -f $(FEATURES).new)
--include $(FEATURES)
+        { cmp -s $(FEATURES).new $(FEATURES) || { sed -n 's/^\# \(found:\)/\1/p' $(FEATURES).new >&2; \
+        mv $(FEATURES).new $(FEATURES); }; }; rm -f $(FEATURES).new)
+include $(FEATURES)
 endif
 
 # ---- flags ----------------------------------------------------------------------------------
@@ -33,10 +49,14 @@ CFLAGS_asan    := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all 
 CFLAGS_tsan    := -O1 -g -fsanitize=thread
 LDFLAGS_asan   := -fsanitize=address,undefined
 LDFLAGS_tsan   := -fsanitize=thread
+ifeq ($(origin CFLAGS_$(MODE)),undefined)
+$(error MODE is release, debug, asan or tsan, not '$(MODE)')
+endif
 # Exactness: no contraction into fused multiply-adds behind our back.
 BASE_CFLAGS := -std=c11 -ffp-contract=off -fPIC -fvisibility=hidden -pthread $(WARNINGS) \
                $(CFLAGS_$(MODE)) $(FEATURE_CFLAGS)
 LIBS := $(FEATURE_LIBS) -lm -pthread
+LINK := $(LDFLAGS_$(MODE)) $(LDFLAGS)
 
 # ---- sources: by wildcard, one folder a layer ----------------------------------------------
 
@@ -46,49 +66,160 @@ LIB_DIRS += backend/cpu/onednn
 endif
 LIB_SRC  := $(foreach d,$(LIB_DIRS),$(wildcard lib/$(d)/*.c))
 LIB_OBJ  := $(LIB_SRC:%.c=$(BUILD)/%.o)
-PROGRAM_SRC := $(wildcard examples/md_*.c)
-PROGRAMS := $(patsubst examples/md_%.c,build/bin/md-%,$(PROGRAM_SRC))
+INTERNAL := $(BUILD)/libmdet_internal.a# every symbol: for the tests
+STATIC   := $(OUT)/lib/libmdet.a
+SHARED   := $(OUT)/lib/libmdet.so.$(VERSION)
+
+# examples/md_train.c -> md-train; bench/md_fps.c -> md-fps
+PROGRAM_SRC := $(wildcard examples/md_*.c bench/md_*.c)
+PROGRAMS := $(foreach p,$(PROGRAM_SRC),$(OUT)/bin/$(subst _,-,$(basename $(notdir $(p)))))
+PROGRAM_SUPPORT := $(patsubst %.c,$(BUILD)/%.o,$(wildcard examples/support/*.c))
+
 TEST_SRC := $(sort $(wildcard tests/*/test_*.c) $(wildcard tests/*/*/test_*.c))
 TESTS    := $(TEST_SRC:tests/%.c=$(BUILD)/tests/%)
+TEST_SCRIPTS := $(sort $(wildcard tests/*/test_*.sh))
 TEST_SUPPORT := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/support/*.c))
+# Small enough for a machine that is fifty times slower.
+VALGRIND_TESTS ?= core/ config/ weights/ draw/ api/
 
-.PHONY: all lib programs test test-asan test-tsan lint format clean help
+.PHONY: all lib programs test test-only test-asan test-tsan test-valgrind lint format symbols \
+        demo docs install uninstall setup clean help
 .DEFAULT_GOAL := all
+.DELETE_ON_ERROR:
+.SECONDARY:
 all: lib programs
 
-lib: $(BUILD)/libmdet_internal.a
+# ---- the library ----------------------------------------------------------------------------
+
+lib: $(INTERNAL) $(STATIC) $(SHARED)
 
 $(BUILD)/%.o: %.c $(FEATURES)
 	@mkdir -p $(@D)
 	@echo "CC   $<"
 	@$(CC) $(CPPFLAGS) $(BASE_CFLAGS) $(CFLAGS) -MMD -MP -c $< -o $@
 
-$(BUILD)/libmdet_internal.a: $(LIB_OBJ)
+$(BUILD)/sources.txt: FORCE
+	@mkdir -p $(@D)
+	@echo '$(LIB_SRC)' | cmp -s - $@ || echo '$(LIB_SRC)' > $@
+.PHONY: FORCE
+
+$(INTERNAL): $(LIB_OBJ) $(BUILD)/sources.txt
 	@echo "AR   $@"
-	@rm -f $@ && ar rcs $@ $^
+	@rm -f $@ && ar rcs $@ $(LIB_OBJ)
+
+# One relocatable object whose hidden symbols are local: internal names cannot meet the caller's.
+$(STATIC): $(LIB_OBJ) $(BUILD)/sources.txt
+	@mkdir -p $(@D)
+	@echo "AR   $@"
+	@ld -r -o $(BUILD)/mdet.o $(LIB_OBJ)
+	@objcopy --localize-hidden $(BUILD)/mdet.o
+	@rm -f $@ && ar rcs $@ $(BUILD)/mdet.o
+
+$(SHARED): $(LIB_OBJ) $(BUILD)/sources.txt lib/libmdet.map
+	@mkdir -p $(@D)
+	@echo "LD   $@"
+	@$(CC) -shared -Wl,-soname,$(SONAME) -Wl,--version-script=lib/libmdet.map $(CFLAGS) $(LIB_OBJ) \
+	    -o $@ $(LINK) $(LIBS)
+	@ln -sf $(notdir $@) $(@D)/$(SONAME) && ln -sf $(SONAME) $(@D)/libmdet.so
+
+# ---- programs: linked with what is exported, nothing else -----------------------------------
 
 programs: $(PROGRAMS)
 
-build/bin/md-%: examples/md_%.c $(BUILD)/libmdet_internal.a
-	@mkdir -p $(@D)
-	@echo "LD   $@"
-	@$(CC) $(CPPFLAGS) $(BASE_CFLAGS) $(CFLAGS) $< -o $@ $(BUILD)/libmdet_internal.a $(LDFLAGS_$(MODE)) $(LDFLAGS) $(LIBS)
+define program
+$(OUT)/bin/$(subst _,-,$(basename $(notdir $(1)))): $(BUILD)/$(1:.c=.o) $(PROGRAM_SUPPORT) $(STATIC)
+	@mkdir -p $$(@D)
+	@echo "LD   $$@"
+	@$$(CC) $$(BASE_CFLAGS) $$(CFLAGS) $$^ -o $$@ $$(LINK) $$(LIBS)
+endef
+$(foreach p,$(PROGRAM_SRC),$(eval $(call program,$(p))))
 
-# A test file is a program: adding one edits nothing else.
-$(BUILD)/tests/%: tests/%.c $(TEST_SUPPORT) $(BUILD)/libmdet_internal.a
+# ---- tests: a file is a program, so adding one edits nothing else ---------------------------
+
+$(BUILD)/tests/%: tests/%.c $(TEST_SUPPORT) $(INTERNAL)
 	@mkdir -p $(@D)
 	@echo "TEST $<"
-	@$(CC) $(CPPFLAGS) -Itests $(BASE_CFLAGS) $(CFLAGS) -MMD -MP -MF $@.d $< -o $@ $(TEST_SUPPORT) \
-	    $(BUILD)/libmdet_internal.a $(LDFLAGS_$(MODE)) $(LDFLAGS) $(CHECK_LIBS) $(LIBS)
+	@$(CC) $(CPPFLAGS) -Itests -DBUILD_BIN='"$(OUT)/bin"' $(BASE_CFLAGS) $(CFLAGS) -MMD -MP -MF $@.d $< -o $@ \
+	    $(TEST_SUPPORT) $(INTERNAL) $(LINK) $(CHECK_LIBS) $(LIBS)
 
-test: $(TESTS)
-	@sh tools/run_tests.sh $(TESTS)
+RUN_TESTS := CC="$(CC)" MODE=$(MODE) JOBS=$(JOBS) BUILD=$(BUILD) sh tools/run_tests.sh
+
+test: $(TESTS) lib programs
+	@$(RUN_TESTS) $(TESTS) $(TEST_SCRIPTS)
 
 # One folder or file of tests: make test-only T=core  or  T=core/test_json
-test-only: $(filter $(BUILD)/tests/$(T)%,$(TESTS))
-	@sh tools/run_tests.sh $^
+test-only: $(filter $(BUILD)/tests/$(T)%,$(TESTS)) | $(if $(filter tests/$(T)%,$(TEST_SCRIPTS)),lib programs)
+	@$(RUN_TESTS) $(filter-out lib programs,$^) $(filter tests/$(T)%,$(TEST_SCRIPTS))
+
+test-asan:
+	@$(MAKE) --no-print-directory test MODE=asan
+
+test-tsan:
+	@$(MAKE) --no-print-directory test MODE=tsan
+
+VALGRIND := valgrind --quiet --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite
+test-valgrind: $(foreach t,$(VALGRIND_TESTS),$(filter $(BUILD)/tests/$(t)%,$(TESTS)))
+	@RUNNER="$(VALGRIND)" CK_TIMEOUT_MULTIPLIER=50 $(RUN_TESTS) $^
+
+# ---- care -----------------------------------------------------------------------------------
+
+lint: lib
+	@CC="$(CC)" BUILD=$(BUILD) SHARED=$(SHARED) CFLAGS_FEATURES="$(FEATURE_DEFS) $(FEATURE_CFLAGS)" \
+	    WARNINGS="$(WARNINGS)" sh tools/lint.sh
+
+format:
+	@sh tools/lint.sh sources | grep '\.c$$' | xargs clang-format-14 -i
+
+# The list of exported names is part of the review: refresh it on purpose.
+symbols: $(SHARED)
+	@sh tools/lint.sh exported $(SHARED) > tests/api/symbols.txt
+
+demo: programs
+	@sh tools/demo.sh $(OUT)/bin
+
+docs: programs
+	@sh tools/docs.sh $(OUT)/bin
+
+# ---- install --------------------------------------------------------------------------------
+
+INSTALLED := $(DESTDIR)$(PREFIX)
+$(BUILD)/mdet.pc: mdet.pc.in Makefile FORCE
+	@sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' -e 's|@LIBS_PRIVATE@|$(strip $(LIBS))|' $< > $@
+
+install: lib programs $(BUILD)/mdet.pc
+	install -d $(INSTALLED)/bin $(INSTALLED)/include/mdet/md $(INSTALLED)/lib/pkgconfig
+	install -m 644 include/md.h $(INSTALLED)/include/mdet
+	install -m 644 include/md/*.h $(INSTALLED)/include/mdet/md
+	install -m 644 $(STATIC) $(INSTALLED)/lib
+	install -m 755 $(SHARED) $(INSTALLED)/lib
+	ln -sf $(notdir $(SHARED)) $(INSTALLED)/lib/$(SONAME)
+	ln -sf $(SONAME) $(INSTALLED)/lib/libmdet.so
+	install -m 644 $(BUILD)/mdet.pc $(INSTALLED)/lib/pkgconfig
+	$(if $(PROGRAMS),install -m 755 $(PROGRAMS) $(INSTALLED)/bin)
+
+uninstall:
+	rm -rf $(INSTALLED)/include/mdet
+	rm -f $(INSTALLED)/lib/libmdet.a $(INSTALLED)/lib/libmdet.so $(INSTALLED)/lib/$(SONAME)
+	rm -f $(INSTALLED)/lib/$(notdir $(SHARED)) $(INSTALLED)/lib/pkgconfig/mdet.pc
+	$(if $(PROGRAMS),rm -f $(addprefix $(INSTALLED)/bin/,$(notdir $(PROGRAMS))))
+
+setup:
+	@CC="$(CC)" sh tools/setup.sh
 
 clean:
 	rm -rf build
 
--include $(LIB_OBJ:.o=.d) $(TESTS:=.d) $(TEST_SUPPORT:.o=.d)
+help:
+	@echo 'make                library and programs, in build/lib and build/bin'
+	@echo 'make test           the whole suite          make test-only T=core/test_json   a part of it'
+	@echo 'make test-asan      with the address and undefined-behaviour sanitizers'
+	@echo 'make test-tsan      with the thread sanitizer'
+	@echo 'make test-valgrind  the small tests under valgrind'
+	@echo 'make demo           trains a small model on drawn faces and shows what it finds'
+	@echo 'make install        DESTDIR= PREFIX=/usr/local; make uninstall takes it away'
+	@echo 'make lint           layers, sizes, symbols, names, layout     make format   applies the layout'
+	@echo 'make symbols        rewrites the list of exported names       make docs     rewrites docs/config.md'
+	@echo 'make setup          installs what is missing (Debian)         make clean    removes build/'
+	@echo 'variables           CC MODE=release|debug|asan|tsan ONEDNN OPENMP JPEG PNG=auto|0|1 JOBS'
+
+-include $(LIB_OBJ:.o=.d) $(TESTS:=.d) $(TEST_SUPPORT:.o=.d) $(PROGRAM_SRC:%.c=$(BUILD)/%.d) $(PROGRAM_SUPPORT:.o=.d)
