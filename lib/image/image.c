@@ -1,0 +1,164 @@
+/* image.c - 8-bit images: allocate, convert, flip, turn upright. */
+#include "image/image.h"
+
+#include <string.h>
+
+#include "core/error.h"
+#include "image/codec.h"
+
+/* ---- ownership ------------------------------------------------------------ */
+
+/* The block that `owner` points to; the pixels follow at PIXELS_AT, so that they stay aligned. */
+struct image_block {
+    struct memory *memory;
+};
+
+enum { PIXELS_AT = 64 };
+
+int image_channels(md_pixel_format format)
+{
+    switch (format) {
+    case MD_RGBA8:
+    case MD_BGRA8: return 4;
+    case MD_GRAY8: return 1;
+    case MD_RGB8:
+    case MD_BGR8: break;
+    }
+    return 3;
+}
+
+md_status image_create(md_image *out, struct memory *memory, int width, int height,
+                       md_pixel_format format)
+{
+    if (width < 1 || height < 1 || width > IMAGE_MAX_PIXELS / height)
+        return ERROR(MD_EINVAL, "an image of %d x %d pixels: sides are at least 1 and the area at most %d",
+                     width, height, IMAGE_MAX_PIXELS);
+    size_t stride = (size_t)width * (size_t)image_channels(format);
+    struct image_block *block = NULL;
+    md_status st = memory_alloc(memory, &block, PIXELS_AT + stride * (size_t)height, 1);
+    if (st < 0)
+        return st;
+    block->memory = memory;
+    *out = (md_image){.data = (uint8_t *)block + PIXELS_AT, .width = width, .height = height,
+                      .stride = (ptrdiff_t)stride, .format = format, .owner = block};
+    return MD_OK;
+}
+
+void image_release(md_image *image)
+{
+    struct image_block *block = image->owner;
+    if (block)
+        memory_free(block->memory, block);
+    memset(image, 0, sizeof *image);
+}
+
+/* ---- formats -------------------------------------------------------------- */
+
+/* Where each channel stands in a pixel; -1: absent. */
+struct layout {
+    int r, g, b, a;
+};
+
+static struct layout layout_of(md_pixel_format format)
+{
+    switch (format) {
+    case MD_BGR8: return (struct layout){2, 1, 0, -1};
+    case MD_RGBA8: return (struct layout){0, 1, 2, 3};
+    case MD_BGRA8: return (struct layout){2, 1, 0, 3};
+    case MD_GRAY8: return (struct layout){0, 0, 0, -1};
+    case MD_RGB8: break;
+    }
+    return (struct layout){0, 1, 2, -1};
+}
+
+/* Pillow's luma: ITU-R 601-2 in 16-bit fixed point. */
+static uint8_t luma(const uint8_t *pixel, struct layout from)
+{
+    uint32_t sum = pixel[from.r] * 19595u + pixel[from.g] * 38470u + pixel[from.b] * 7471u + 0x8000u;
+    return (uint8_t)(sum >> 16);
+}
+
+static void convert_row(uint8_t *out, md_pixel_format to_format, const uint8_t *in,
+                        md_pixel_format from_format, int width)
+{
+    struct layout from = layout_of(from_format);
+    struct layout to = layout_of(to_format);
+    int step_in = image_channels(from_format);
+    int step_out = image_channels(to_format);
+    for (int x = 0; x < width; x++, in += step_in, out += step_out) {
+        if (step_out == 1) {
+            out[0] = luma(in, from);
+            continue;
+        }
+        out[to.r] = in[from.r];
+        out[to.g] = in[from.g];
+        out[to.b] = in[from.b];
+        if (to.a >= 0)
+            out[to.a] = from.a >= 0 ? in[from.a] : 255;
+    }
+}
+
+md_status image_convert(md_image *out, struct memory *memory, const md_image *image,
+                        md_pixel_format format)
+{
+    md_image result;
+    md_status st = image_create(&result, memory, image->width, image->height, format);
+    if (st < 0)
+        return st;
+    for (int y = 0; y < image->height; y++) {
+        const uint8_t *in = image->data + y * image->stride;
+        uint8_t *row = result.data + y * result.stride;
+        if (format == image->format)
+            memcpy(row, in, (size_t)result.stride);
+        else
+            convert_row(row, format, in, image->format, image->width);
+    }
+    *out = result;
+    return MD_OK;
+}
+
+/* ---- mirror and turn ------------------------------------------------------ */
+
+void image_flip_horizontal(md_image *image)
+{
+    int channels = image_channels(image->format);
+    for (int y = 0; y < image->height; y++) {
+        uint8_t *left = image->data + y * image->stride;
+        uint8_t *right = left + (ptrdiff_t)(image->width - 1) * channels;
+        for (; left < right; left += channels, right -= channels) {
+            uint8_t pixel[4];
+            memcpy(pixel, left, (size_t)channels);
+            memcpy(left, right, (size_t)channels);
+            memcpy(right, pixel, (size_t)channels);
+        }
+    }
+}
+
+md_status image_orient(md_image *image, struct memory *memory, int orientation)
+{
+    if (orientation < 2 || orientation > 8)
+        return MD_OK;
+    bool turned = orientation >= 5; /* rows become columns */
+    bool from_right = orientation == 2 || orientation == 3 || orientation == 7 || orientation == 8;
+    bool from_bottom = orientation == 3 || orientation == 4 || orientation == 6 || orientation == 7;
+
+    md_image out;
+    md_status st = image_create(&out, memory, turned ? image->height : image->width,
+                                turned ? image->width : image->height, image->format);
+    if (st < 0)
+        return st;
+    ptrdiff_t channels = image_channels(image->format);
+    ptrdiff_t along = from_right ? -channels : channels; /* to the next column of the input */
+    ptrdiff_t down = from_bottom ? -image->stride : image->stride;
+    const uint8_t *start = image->data + (from_right ? (image->width - 1) * channels : 0) +
+                           (from_bottom ? (image->height - 1) * image->stride : 0);
+    for (int y = 0; y < out.height; y++) {
+        const uint8_t *in = start + y * (turned ? along : down);
+        uint8_t *pixel = out.data + y * out.stride;
+        for (int x = 0; x < out.width; x++, pixel += channels, in += turned ? down : along)
+            memcpy(pixel, in, (size_t)channels);
+    }
+    image_release(image);
+    *image = out;
+    return MD_OK;
+}
