@@ -73,6 +73,6 @@ static inline uint32_t read_u32_little(const unsigned char *p)
 }
 
 /* Of PNG: polynomial 0xedb88320, continued from `crc` (0 at the start). */
-uint32_t crc32_update(uint32_t crc, const void *bytes, size_t size);
+uint32_t png_crc(uint32_t crc, const void *bytes, size_t size);
 
 #endif
