@@ -37,6 +37,9 @@ struct file_writer {
 
 md_status file_writer_open(struct file_writer *out, struct memory *memory, const char *path);
 md_status file_writer_write(struct file_writer *writer, const void *bytes, size_t size);
+/* Replaces bytes that were written before, as a field whose value is known only at the end. */
+md_status file_writer_write_at(struct file_writer *writer, size_t offset, const void *bytes,
+                               size_t size);
 md_status file_writer_commit(struct file_writer *writer); /* closes it in any case */
 void      file_writer_abort(struct file_writer *writer);  /* removes the temp file; fine after commit */
 

@@ -7,14 +7,17 @@
 #include "core/arena.h"
 #include "core/file.h"
 #include "core/log.h"
+#include "core/strings.h"
+
+enum { WEIGHTS_MAX_RANK = 8, WEIGHTS_MAX_TENSORS = 65536, WEIGHTS_MAX_METADATA = 1024 };
 
 enum weights_type { WEIGHTS_F32, WEIGHTS_F16, WEIGHTS_BF16, WEIGHTS_F64, WEIGHTS_I64, WEIGHTS_I32, WEIGHTS_U8 };
 
 struct weights_tensor {
     const char          *name;
     enum weights_type    type;
-    int                  rank;      /* 0..8 */
-    int64_t              dims[8];
+    int                  rank;      /* 0..WEIGHTS_MAX_RANK */
+    int64_t              dims[WEIGHTS_MAX_RANK];
     const unsigned char *data;      /* little-endian, row-major; may be unaligned */
     size_t               bytes;     /* exactly what type and dims ask for */
 };
@@ -22,24 +25,31 @@ struct weights_tensor {
 /* The content of a weights file. Data point into the mapped file or into `arena`. */
 struct weights_file {
     struct memory         *memory;
+    char                  *path;
     struct file_bytes      bytes;
     struct arena           arena;
+    struct string_table    names;   /* entry i is the name of tensor i */
     struct weights_tensor *tensors; /* [count], in the order of the file */
-    size_t                 count;
+    size_t                 count, capacity;
     const char           **keys;    /* [metadata_count] text metadata (safetensors' __metadata__) */
     const char           **values;
-    size_t                 metadata_count;
+    size_t                 metadata_count, metadata_capacity;
+    const unsigned char   *payload; /* what the checksum covers; NULL: the format carries none */
+    size_t                 payload_bytes;
 };
 
-/* By content and suffix: .safetensors, .npz. Everything is validated before it is believed:
- * lengths, overlaps, shapes against bytes, duplicate names, caps (header 100 MB, 65536 tensors). */
+/* The content decides: a zip archive is read as .npz, all else as .safetensors. Everything is
+ * validated before it is believed: lengths, overlaps, shapes against bytes, duplicate names, caps. */
 md_status weights_open(struct weights_file **out, struct memory *memory, const char *path);
 void      weights_close(struct weights_file *file);
 
 const struct weights_tensor *weights_find(const struct weights_file *file, const char *name); /* NULL: none */
 const char *weights_metadata(const struct weights_file *file, const char *key);               /* NULL: none */
-size_t weights_type_bytes(enum weights_type type);
-int64_t weights_count(const struct weights_tensor *tensor); /* elements */
+size_t      weights_type_bytes(enum weights_type type);
+const char *weights_type_name(enum weights_type type);          /* "F32", as safetensors has it */
+int64_t     weights_count(const struct weights_tensor *tensor); /* elements */
+/* The bytes of a tensor of that shape; false: negative dimension or too large. */
+bool weights_shape_bytes(enum weights_type type, int rank, const int64_t *dims, size_t *bytes);
 /* Elements first.. as floats, whatever the stored type. Integers convert by value. */
 void   weights_read_floats(const struct weights_tensor *tensor, float *out, int64_t first, int64_t count);
 
@@ -49,15 +59,20 @@ struct weights_writer_tensor {
     const char       *name;
     enum weights_type type;
     int               rank;
-    int64_t           dims[8];
-    /* Called in order to produce the bytes, at most `capacity` at a time starting at byte `offset`; sets *written. */
-    md_status (*read)(void *user, size_t index, size_t offset, void *out, size_t capacity, size_t *written);
+    int64_t           dims[WEIGHTS_MAX_RANK];
+    /* Called in order to produce the bytes, at most `capacity` at a time starting at byte
+     * `offset`; sets *written, which must not be 0. */
+    md_status (*read)(void *user, size_t index, size_t offset, void *out, size_t capacity,
+                      size_t *written);
 };
 
-/* Temp file, flush, rename. Metadata gain "sha256" of the payload. Tensors are laid out in the given
- * order, 64-byte aligned. The bytes are a pure function of the input. */
-md_status safetensors_write(struct memory *memory, const char *path, const struct weights_writer_tensor *tensors, size_t count,
-                            void *user, const char *const *keys, const char *const *values, size_t metadata_count);
+/* Temp file, flush, rename. Metadata gain "sha256" of the payload. Tensors follow each other in the
+ * given order without gaps, as the format asks; the first starts at a multiple of 64 bytes. The
+ * bytes are a pure function of the input. */
+md_status safetensors_write(struct memory *memory, const char *path,
+                            const struct weights_writer_tensor *tensors, size_t count, void *user,
+                            const char *const *keys, const char *const *values,
+                            size_t metadata_count);
 /* Recomputes the payload's SHA-256: MD_EFORMAT when the file carries another one; MD_OK when it has none. */
 md_status weights_verify(const struct weights_file *file);
 

@@ -1,0 +1,224 @@
+/* tensors.c - opens a weights file of any format; names, metadata, element conversion, checksum. */
+#include "weights/tensors.h"
+
+#include <string.h>
+
+#include "core/checked.h"
+#include "core/error.h"
+#include "core/sha256.h"
+#include "weights/formats.h"
+
+static const struct {
+    const char *name;
+    size_t      bytes;
+} TYPES[] = {
+    [WEIGHTS_F32] = {"F32", 4}, [WEIGHTS_F16] = {"F16", 2}, [WEIGHTS_BF16] = {"BF16", 2},
+    [WEIGHTS_F64] = {"F64", 8}, [WEIGHTS_I64] = {"I64", 8}, [WEIGHTS_I32] = {"I32", 4},
+    [WEIGHTS_U8] = {"U8", 1},
+};
+
+size_t weights_type_bytes(enum weights_type type)
+{
+    return TYPES[type].bytes;
+}
+
+const char *weights_type_name(enum weights_type type)
+{
+    return TYPES[type].name;
+}
+
+/* ---- opening ---------------------------------------------------------------- */
+
+md_status weights_open(struct weights_file **out, struct memory *memory, const char *path)
+{
+    md_status st = MD_OK;
+    struct weights_file *file = NULL;
+    TRY(memory_zeroed(memory, &file, 1, sizeof *file));
+    file->memory = memory;
+    arena_init(&file->arena, memory);
+    string_table_init(&file->names, memory);
+    TRY(memory_copy_string(memory, &file->path, path));
+    TRY(file_map(&file->bytes, memory, path));
+
+    /* The suffix may lie. Byte 8 is where a safetensors header starts and a zip archive has its
+     * method or its count of members. */
+    bool zip = file->bytes.size > 8 && memcmp(file->bytes.data, "PK", 2) == 0 &&
+               file->bytes.data[8] != '{';
+    if (zip || string_ends_with(path, ".npz"))
+        TRY(npz_read(file));
+    else
+        TRY(safetensors_read(file));
+    *out = file;
+    return MD_OK;
+fail:
+    weights_close(file);
+    return st;
+}
+
+void weights_close(struct weights_file *file)
+{
+    if (!file)
+        return;
+    struct memory *memory = file->memory;
+    memory_free(memory, file->tensors);
+    memory_free(memory, file->keys);
+    memory_free(memory, file->values);
+    string_table_free(&file->names);
+    arena_free(&file->arena);
+    file_bytes_free(&file->bytes);
+    memory_free(memory, file->path);
+    memory_free(memory, file);
+}
+
+md_status weights_add_tensor(struct weights_file *file, const struct weights_tensor *tensor)
+{
+    md_status st = MD_OK;
+    if (tensor->name[0] == '\0')
+        FAIL(MD_EFORMAT, "%s: a tensor has an empty name; write the file again", file->path);
+    if (file->count == WEIGHTS_MAX_TENSORS)
+        FAIL(MD_EFORMAT, "%s: more than %d tensors; split the file", file->path,
+             WEIGHTS_MAX_TENSORS);
+    if (file->count == file->capacity) {
+        size_t capacity = file->capacity ? 2 * file->capacity : 64;
+        TRY(memory_resize(file->memory, &file->tensors, capacity, sizeof *file->tensors));
+        file->capacity = capacity;
+    }
+    size_t index = 0;
+    TRY(string_table_add(&file->names, tensor->name, &index));
+    if (st == MD_END)
+        FAIL(MD_EFORMAT, "%s: tensor '%s' is there twice; write the file again", file->path,
+             tensor->name);
+    file->tensors[file->count] = *tensor;
+    file->tensors[file->count].name = file->names.items[index];
+    file->count++;
+    return MD_OK;
+fail:
+    return st;
+}
+
+md_status weights_add_metadata(struct weights_file *file, const char *key, const char *value)
+{
+    md_status st = MD_OK;
+    if (weights_metadata(file, key))
+        FAIL(MD_EFORMAT, "%s: metadata '%s' is there twice; write the file again", file->path, key);
+    if (file->metadata_count == WEIGHTS_MAX_METADATA)
+        FAIL(MD_EFORMAT, "%s: more than %d metadata entries; remove some", file->path,
+             WEIGHTS_MAX_METADATA);
+    if (file->metadata_count == file->metadata_capacity) {
+        size_t capacity = file->metadata_capacity ? 2 * file->metadata_capacity : 8;
+        TRY(memory_resize(file->memory, &file->keys, capacity, sizeof *file->keys));
+        TRY(memory_resize(file->memory, &file->values, capacity, sizeof *file->values));
+        file->metadata_capacity = capacity;
+    }
+    const char *copies[2];
+    TRY(arena_copy_string(&file->arena, &copies[0], key, strlen(key)));
+    TRY(arena_copy_string(&file->arena, &copies[1], value, strlen(value)));
+    file->keys[file->metadata_count] = copies[0];
+    file->values[file->metadata_count] = copies[1];
+    file->metadata_count++;
+    return MD_OK;
+fail:
+    return st;
+}
+
+/* ---- looking up ---------------------------------------------------------------- */
+
+const struct weights_tensor *weights_find(const struct weights_file *file, const char *name)
+{
+    size_t index = 0;
+    return string_table_find(&file->names, name, &index) ? &file->tensors[index] : NULL;
+}
+
+const char *weights_metadata(const struct weights_file *file, const char *key)
+{
+    for (size_t i = 0; i < file->metadata_count; i++)
+        if (strcmp(file->keys[i], key) == 0)
+            return file->values[i];
+    return NULL;
+}
+
+int64_t weights_count(const struct weights_tensor *tensor)
+{
+    return (int64_t)(tensor->bytes / weights_type_bytes(tensor->type));
+}
+
+bool weights_shape_bytes(enum weights_type type, int rank, const int64_t *dims, size_t *bytes)
+{
+    size_t total = weights_type_bytes(type);
+    for (int i = 0; i < rank; i++)
+        if (dims[i] < 0 || !checked_mul(&total, total, (size_t)dims[i]))
+            return false;
+    *bytes = total;
+    return total <= INT64_MAX;
+}
+
+/* ---- elements as floats ---------------------------------------------------------- */
+
+static float float_of_bits(uint32_t bits)
+{
+    float value;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+static uint32_t bits_of_float(float value)
+{
+    uint32_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    return bits;
+}
+
+static float half_to_float(uint16_t half)
+{
+    uint32_t sign = (uint32_t)(half & 0x8000u) << 16;
+    uint32_t exponent = half >> 10 & 31u;
+    uint32_t mantissa = half & 1023u;
+    if (exponent == 0) /* zero or subnormal: mantissa * 2^-24, exact */
+        return float_of_bits(sign | bits_of_float((float)mantissa * 0x1p-24f));
+    uint32_t widened = exponent == 31 ? 255u : exponent + 112u;
+    return float_of_bits(sign | widened << 23 | mantissa << 13);
+}
+
+static float load_double(const unsigned char *p)
+{
+    uint64_t bits = load_u64(p);
+    double value;
+    memcpy(&value, &bits, sizeof value);
+    return (float)value;
+}
+
+void weights_read_floats(const struct weights_tensor *tensor, float *out, int64_t first,
+                         int64_t count)
+{
+    size_t size = weights_type_bytes(tensor->type);
+    const unsigned char *p = tensor->data + (size_t)first * size;
+    for (int64_t i = 0; i < count; i++, p += size) {
+        switch (tensor->type) {
+        case WEIGHTS_F32: out[i] = float_of_bits(load_u32(p)); break;
+        case WEIGHTS_F16: out[i] = half_to_float(load_u16(p)); break;
+        case WEIGHTS_BF16: out[i] = float_of_bits((uint32_t)load_u16(p) << 16); break;
+        case WEIGHTS_F64: out[i] = load_double(p); break;
+        case WEIGHTS_I64: out[i] = (float)(int64_t)load_u64(p); break;
+        case WEIGHTS_I32: out[i] = (float)(int32_t)load_u32(p); break;
+        case WEIGHTS_U8: out[i] = (float)*p; break;
+        }
+    }
+}
+
+/* ---- checksum -------------------------------------------------------------------- */
+
+md_status weights_verify(const struct weights_file *file)
+{
+    const char *expected = weights_metadata(file, "sha256");
+    if (!file->payload || !expected)
+        return MD_OK;
+    struct sha256 hash;
+    char hex[65];
+    sha256_init(&hash);
+    sha256_update(&hash, file->payload, file->payload_bytes);
+    sha256_finish(&hash, hex);
+    if (strcmp(hex, expected) != 0)
+        return ERROR(MD_EFORMAT, "%s: payload has SHA-256 %.16s..., header says %.16s...; the file "
+                     "is damaged, fetch or write it again", file->path, hex, expected);
+    return MD_OK;
+}

@@ -1,0 +1,40 @@
+/* zip.h - the members of a zip archive in memory: stored or deflated, with ZIP64. */
+#ifndef WEIGHTS_ZIP_H
+#define WEIGHTS_ZIP_H
+
+#include <stdbool.h>
+
+#include "core/arena.h"
+
+struct zip_entry {
+    const char          *name;   /* zero-terminated */
+    const unsigned char *packed; /* inside the archive */
+    size_t               head_bytes; /* of the member's own header, just before */
+    size_t               packed_bytes;
+    size_t               bytes;  /* unpacked */
+    uint32_t             crc;
+    bool                 deflated;
+};
+
+struct zip {
+    struct memory       *memory;
+    const char          *path; /* for messages; borrowed */
+    const unsigned char *data; /* borrowed */
+    size_t               size;
+    struct arena         names;
+    struct zip_entry    *entries; /* [count], in the order of the central directory */
+    size_t               count;
+};
+
+/* Checks the central directory against the local headers: same names, methods, sizes and checksums,
+ * no two members over the same bytes, and no more unpacked bytes in all than deflate can pack into
+ * such a file. Encrypted archives, several disks and other methods are refused. */
+md_status zip_open(struct zip *out, struct memory *memory, const char *path,
+                   const unsigned char *data, size_t size, size_t max_entries);
+/* Sets *out to the member's entry->bytes bytes, their checksum verified: inside the archive when
+ * stored, else in `arena`. */
+md_status zip_read(const struct zip *zip, const struct zip_entry *entry, struct arena *arena,
+                   const unsigned char **out);
+void      zip_close(struct zip *zip);
+
+#endif
