@@ -75,6 +75,14 @@ else
 "
 fi
 
+if compiles '#include <zlib.h>
+int main(void) { return zlibVersion() == 0; }' -lz; then
+    found="$found zlib"
+else
+    variables="$variables\$(error zlib is missing; \`make setup\` installs it)
+"
+fi
+
 check_libs=$(pkg-config --libs check 2> /dev/null || echo -lcheck)
 # shellcheck disable=SC2086 # words on purpose
 compiles '#include <check.h>

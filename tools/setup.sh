@@ -11,7 +11,7 @@ needs='!libyaml-dev yaml.h
 check check.h
 libjpeg62-turbo-dev jpeglib.h
 libpng-dev png.h
-zlib1g-dev zlib.h
+!zlib1g-dev zlib.h
 libdnnl-dev dnnl.h
 libstb-dev stb/stb_image.h
 pkg-config +pkg-config

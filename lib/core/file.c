@@ -192,6 +192,20 @@ md_status file_writer_write(struct file_writer *writer, const void *bytes, size_
     return write_all(writer->fd, bytes, size, writer->path);
 }
 
+md_status file_writer_write_at(struct file_writer *writer, size_t offset, const void *bytes,
+                               size_t size)
+{
+    const char *from = bytes;
+    for (size_t done = 0; done < size;) {
+        ssize_t now = pwrite(writer->fd, from + done, size - done, (off_t)(offset + done));
+        if (now < 0 && errno != EINTR)
+            return ERROR(MD_EIO, "%s: cannot be written: %s", writer->path, strerror(errno));
+        if (now > 0)
+            done += (size_t)now;
+    }
+    return MD_OK;
+}
+
 /* Makes a rename in the folder of `path` last through a power cut. */
 static md_status flush_folder(const char *path)
 {
