@@ -15,7 +15,7 @@ enum json_token {
     JSON_OBJECT_BEGIN, JSON_OBJECT_END, JSON_ARRAY_BEGIN, JSON_ARRAY_END,
     JSON_KEY,    /* text */
     JSON_STRING, /* text */
-    JSON_NUMBER, /* number, and is_integer / integer when written without fraction or exponent and fitting */
+    JSON_NUMBER, /* number; is_integer and integer when without fraction and exponent, and fitting */
     JSON_TRUE, JSON_FALSE, JSON_NULL,
     JSON_END     /* after the one top-level value and trailing blanks */
 };
@@ -23,26 +23,33 @@ enum json_token {
 struct json {
     const char     *name;   /* of the document, for messages; borrowed */
     const char     *start, *at, *limit;
+    const char     *begin;  /* of the current token: where json_fail points */
     enum json_token token;
-    struct buffer   text;       /* of the last key or string; zero-terminated, may hold NULs only via \u0000: refused */
-    double          number;
+    struct buffer   text;   /* of the last key, string or number; no zero inside: \u0000 is refused */
+    double          number; /* finite */
     bool            is_integer;
     int64_t         integer;
-    int             depth;
-    unsigned char   stack[64];
+    int             depth;     /* containers open */
+    unsigned char   stack[64]; /* their brackets */
     bool            expect_value, expect_comma;
 };
 
-void      json_open(struct json *json, struct memory *memory, const char *name, const void *bytes, size_t size);
+/* Strict RFC 8259 in UTF-8. Names that come twice in an object are the caller's to judge. */
+void      json_open(struct json *json, struct memory *memory, const char *name, const void *bytes,
+                    size_t size);
 md_status json_next(struct json *json); /* sets json->token and its value */
-md_status json_skip(struct json *json); /* the rest of the value whose first token is current (or of the key's value) */
-md_status json_fail(const struct json *json, const char *format, ...) /* MD_EFORMAT with name:line:column */
+/* To the last token of the value whose first token is current, or of the current key's value. */
+md_status json_skip(struct json *json);
+/* MD_EFORMAT with "name:line:column: " of the current token in front. */
+md_status json_fail(const struct json *json, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 void json_close(struct json *json);
 
 /* ---- writing ------------------------------------------------------------ */
 
-md_status json_put_string(struct buffer *out, const char *text); /* quoted, escaped; bad UTF-8 becomes U+FFFD */
-md_status json_put_number(struct buffer *out, double value);     /* shortest that reads back; null when not finite */
+/* Quoted and escaped; bytes that are not UTF-8 become U+FFFD. */
+md_status json_put_string(struct buffer *out, const char *text);
+/* As format_double does; null when not finite. */
+md_status json_put_number(struct buffer *out, double value);
 
 #endif

@@ -157,6 +157,29 @@ bool string_ends_with(const char *text, const char *end)
     return length >= end_length && strcmp(text + length - end_length, end) == 0;
 }
 
+size_t utf8_length(const char *bytes, size_t size)
+{
+    const unsigned char *b = (const unsigned char *)bytes;
+    if (size == 0)
+        return 0;
+    if (b[0] < 0x80)
+        return 1;
+    if (b[0] < 0xC2 || b[0] > 0xF4) /* a continuation, overlong, or beyond U+10FFFF */
+        return 0;
+    size_t length = b[0] < 0xE0 ? 2 : b[0] < 0xF0 ? 3 : 4;
+    if (size < length)
+        return 0;
+    /* The second byte excludes longer forms than needed, surrogates, and what is too large. */
+    unsigned char least = b[0] == 0xE0 ? 0xA0 : b[0] == 0xF0 ? 0x90 : 0x80;
+    unsigned char most = b[0] == 0xED ? 0x9F : b[0] == 0xF4 ? 0x8F : 0xBF;
+    if (b[1] < least || b[1] > most)
+        return 0;
+    for (size_t i = 2; i < length; i++)
+        if ((b[i] & 0xC0) != 0x80)
+            return 0;
+    return length;
+}
+
 /* ---- numbers ---------------------------------------------------------------- */
 
 bool parse_double(const char *text, double *out)

@@ -27,6 +27,8 @@ void      string_table_free(struct string_table *table);
  * than half of the length. */
 int  string_nearest(const char *text, const char *const *candidates, size_t count);
 bool string_ends_with(const char *text, const char *end);
+/* Bytes of the UTF-8 character at the start of `bytes`; 0 when it is malformed or cut off. */
+size_t utf8_length(const char *bytes, size_t size);
 /* The whole text must be the number, in the C locale whatever the process's is. "nan" and "inf"
  * parse as such; the caller judges. */
 bool parse_double(const char *text, double *out);
