@@ -72,7 +72,7 @@ static inline uint32_t read_u32_little(const unsigned char *p)
     return read_u16_little(p + 2) << 16 | read_u16_little(p);
 }
 
-/* Of PNG: polynomial 0xedb88320, continued from `crc` (0 at the start). */
+/* Checksum of a PNG chunk, continued from `crc` (0 at the start). */
 uint32_t png_crc(uint32_t crc, const void *bytes, size_t size);
 
 #endif

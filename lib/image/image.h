@@ -15,9 +15,10 @@ md_status image_create(md_image *out, struct memory *memory, int width, int heig
 void      image_release(md_image *image); /* clears *image */
 
 /* JPEG, PNG or BMP, told by the content. The result is RGB8 with the EXIF orientation applied,
- * as Pillow's convert("RGB") would give (alpha dropped, palette and 16 bit reduced, gray and
- * CMYK converted). Sizes are checked before pixels are allocated. `name` is for messages. A
- * truncated or broken file is MD_EFORMAT; never a partial picture. */
+ * as Pillow's convert("RGB") would give: alpha dropped, palette, gray and CMYK converted. Of 16-bit
+ * samples the high byte is kept, also of gray ones, which Pillow saturates. Sizes are checked
+ * before pixels are allocated. `name` is for messages. A truncated or broken file is MD_EFORMAT;
+ * never a partial picture. */
 md_status image_decode(md_image *out, struct memory *memory, const char *name, const void *bytes, size_t size);
 md_status image_load(md_image *out, struct memory *memory, const char *path);
 /* Width and height after orientation, from the header alone. */

@@ -1,8 +1,9 @@
 /* resize.h - Pillow's antialiased bilinear resize, bit for bit.
  *
  * Per axis a table of taps with 22-bit fixed-point weights; the horizontal pass first, rounded to
- * 8 bits, then the vertical one; a pass whose length does not change is skipped. See
- * Pillow's Resample.c and docs; detectron2 resizes all its images so. */
+ * 8 bits, then the vertical one; a pass whose length does not change is skipped. Detectron2
+ * resizes all its images so. The order matters: Pillow up to 12 is reproduced; Pillow 13 runs the
+ * vertical pass first at some sizes, and its bytes differ there. */
 #ifndef IMAGE_RESIZE_H
 #define IMAGE_RESIZE_H
 
