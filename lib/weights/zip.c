@@ -1,4 +1,4 @@
-/* zip.c - reads zip archives: the directory at the end, checked against each member's own header. */
+/* zip.c - reads zip archives: the directory at the end, checked against each own header. */
 #include "weights/zip.h"
 
 #include <stdlib.h>

@@ -1,0 +1,112 @@
+/* early_stop.c - best value, patience, and their state as text. */
+#include "train/early_stop.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "core/error.h"
+#include "core/json.h"
+
+md_status early_stop_init(struct early_stop *out, bool lower_is_better, int64_t patience,
+                          double min_delta)
+{
+    if (patience < 0 || !(min_delta >= 0.0 && isfinite(min_delta)))
+        return ERROR(MD_EINVAL, "early stopping with patience %lld and least gain %g; give both "
+                     "from 0 on", (long long)patience, min_delta);
+    *out = (struct early_stop){
+        .lower_is_better = lower_is_better, .patience = patience, .min_delta = min_delta};
+    return MD_OK;
+}
+
+bool early_stop_update(struct early_stop *stop, double value, int64_t iteration)
+{
+    double sign = stop->lower_is_better ? -1.0 : 1.0;
+    bool finite = isfinite(value);
+    if (finite && (!stop->has_best || sign * (value - stop->mark) > stop->min_delta)) {
+        stop->mark = value;
+        stop->without_progress = 0;
+    } else {
+        stop->without_progress++;
+    }
+    if (!finite || (stop->has_best && sign * (value - stop->best) <= 0.0))
+        return false;
+    stop->has_best = true;
+    stop->best = value;
+    stop->best_iteration = iteration;
+    return true;
+}
+
+bool early_stop_due(const struct early_stop *stop)
+{
+    return stop->patience > 0 && stop->without_progress >= stop->patience;
+}
+
+/* ---- state as text ------------------------------------------------------------------ */
+
+md_status early_stop_save(const struct early_stop *stop, struct buffer *out)
+{
+    md_status st = MD_OK;
+    TRY(buffer_puts(out, "{"));
+    if (stop->has_best) {
+        TRY(buffer_puts(out, "\"best\": "));
+        TRY(json_put_number(out, stop->best));
+        TRY(buffer_puts(out, ", \"mark\": "));
+        TRY(json_put_number(out, stop->mark));
+        TRY(buffer_printf(out, ", \"best_iteration\": %lld, ", (long long)stop->best_iteration));
+    }
+    TRY(buffer_printf(out, "\"without_progress\": %lld}", (long long)stop->without_progress));
+fail:
+    return st;
+}
+
+enum { BEST = 1, MARK = 2, BEST_ITERATION = 4, WITHOUT_PROGRESS = 8 };
+
+static int field_of(const char *key)
+{
+    static const char *const NAMES[] = {"best", "mark", "best_iteration", "without_progress"};
+    for (int i = 0; i < 4; i++)
+        if (strcmp(key, NAMES[i]) == 0)
+            return 1 << i;
+    return 0;
+}
+
+md_status early_stop_restore(struct early_stop *stop, struct memory *memory, const char *text)
+{
+    md_status st = MD_OK;
+    struct early_stop read = *stop;
+    struct json json;
+    int seen = 0;
+    json_open(&json, memory, "early-stop state", text, strlen(text));
+    TRY(json_next(&json));
+    if (json.token != JSON_OBJECT_BEGIN)
+        TRY(json_fail(&json, "an object is wanted"));
+    for (;;) {
+        TRY(json_next(&json));
+        if (json.token != JSON_KEY)
+            break;
+        int field = field_of(json.text.data);
+        if (field == 0 || (seen & field))
+            TRY(json_fail(&json, "unknown or repeated '%s'", json.text.data));
+        seen |= field;
+        TRY(json_next(&json));
+        bool wants_integer = field == BEST_ITERATION || field == WITHOUT_PROGRESS;
+        if (json.token != JSON_NUMBER ||
+            (wants_integer && (!json.is_integer || json.integer < 0)))
+            TRY(json_fail(&json, "a number is wanted"));
+        switch (field) {
+        case BEST: read.best = json.number; break;
+        case MARK: read.mark = json.number; break;
+        case BEST_ITERATION: read.best_iteration = json.integer; break;
+        default: read.without_progress = json.integer; break;
+        }
+    }
+    TRY(json_next(&json));
+    int best = BEST | MARK | BEST_ITERATION;
+    if (!(seen & WITHOUT_PROGRESS) || ((seen & best) != 0 && (seen & best) != best))
+        TRY(json_fail(&json, "best, mark, best_iteration or without_progress is missing"));
+    read.has_best = (seen & best) == best;
+    *stop = read;
+fail:
+    json_close(&json);
+    return st;
+}

@@ -1,0 +1,62 @@
+/* schedule.c - learning rates with Detectron2's numbers, its small shift of the switches included. */
+#include "train/schedule.h"
+
+#include <math.h>
+
+#include "core/error.h"
+
+/* Switches happen this part of the run early, as in Detectron2: 0.27 iterations of 270000. */
+static const double EARLY = 1e-6;
+
+md_status schedule_init(struct schedule *out, const struct solver_config *config,
+                        const struct log *log)
+{
+    md_status st = MD_OK;
+    struct schedule schedule = {.base_lr = config->base_lr, .gamma = config->gamma,
+                                .warmup_factor = config->warmup_factor,
+                                .max_iter = config->max_iter,
+                                .warmup_iters = config->warmup_iters};
+    if (config->max_iter < 1)
+        FAIL(MD_EINVAL, "SOLVER.MAX_ITER is %lld; give 1 or more", (long long)config->max_iter);
+    if (config->warmup_iters < 0)
+        FAIL(MD_EINVAL, "SOLVER.WARMUP_ITERS is %lld; give 0 or more",
+             (long long)config->warmup_iters);
+    if (!isfinite(config->base_lr) || !isfinite(config->gamma) || !isfinite(config->warmup_factor))
+        FAIL(MD_EINVAL, "SOLVER.BASE_LR, GAMMA and WARMUP_FACTOR must be finite numbers");
+    for (int i = 0; i < config->step_count; i++) {
+        int64_t step = config->steps[i];
+        if (i > 0 && step <= config->steps[i - 1])
+            FAIL(MD_EINVAL, "SOLVER.STEPS has %lld after %lld; sort them, each once",
+                 (long long)step, (long long)config->steps[i - 1]);
+        if (step < config->max_iter)
+            schedule.steps[schedule.step_count++] = step;
+        else
+            log_write(log, MD_LOG_WARN, "SOLVER.STEPS: %lld is not below SOLVER.MAX_ITER (%lld) "
+                      "and has no effect", (long long)step, (long long)config->max_iter);
+    }
+    *out = schedule;
+fail:
+    return st;
+}
+
+/* The part of the base rate at `where`, 0..1 of the run, without warm-up. */
+static double multistep(const struct schedule *schedule, double where)
+{
+    int64_t iteration = (int64_t)((where + EARLY) * (double)schedule->max_iter);
+    int passed = 0;
+    while (passed < schedule->step_count && schedule->steps[passed] <= iteration)
+        passed++;
+    return pow(schedule->gamma, passed);
+}
+
+double schedule_lr(const struct schedule *schedule, int64_t iteration)
+{
+    double where = (double)iteration / (double)schedule->max_iter;
+    double warm = fmin((double)schedule->warmup_iters / (double)schedule->max_iter, 1.0);
+    if (where + EARLY > warm)
+        return schedule->base_lr * multistep(schedule, where);
+    double start = schedule->warmup_factor * multistep(schedule, 0.0);
+    double end = multistep(schedule, warm);
+    double done = where / warm;
+    return schedule->base_lr * (end * done + start * (1.0 - done));
+}
