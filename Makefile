@@ -142,7 +142,9 @@ $(BUILD)/tests/%: tests/%.c $(TEST_SUPPORT) $(INTERNAL)
 	@$(CC) $(CPPFLAGS) -Itests -DBUILD_BIN='"$(OUT)/bin"' $(BASE_CFLAGS) $(CFLAGS) -MMD -MP -MF $@.d $< -o $@ \
 	    $(TEST_SUPPORT) $(INTERNAL) $(LINK) $(CHECK_LIBS) $(LIBS)
 
-RUN_TESTS := CC="$(CC)" MODE=$(MODE) JOBS=$(JOBS) BUILD=$(BUILD) sh tools/run_tests.sh
+# A script that runs make must find the same configuration.
+RUN_TESTS := CC="$(CC)" CFLAGS="$(CFLAGS)" LDFLAGS="$(LDFLAGS)" MODE=$(MODE) ONEDNN=$(ONEDNN) OPENMP=$(OPENMP) \
+             JPEG=$(JPEG) PNG=$(PNG) JOBS=$(JOBS) BUILD=$(BUILD) sh tools/run_tests.sh
 
 test: $(TESTS) lib programs
 	@$(RUN_TESTS) $(TESTS) $(TEST_SCRIPTS)
