@@ -1,0 +1,323 @@
+/* rpn.c - region proposal network: head, anchors, proposals, losses. */
+#include "model/rpn.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "core/error.h"
+#include "core/random.h"
+
+/* ---- declaration -------------------------------------------------------------------------- */
+
+int anchor_cells(float cells[OPS_MAX_CELLS][4], const float *sizes, int size_count,
+                 const float *ratios, int ratio_count)
+{
+    int count = 0;
+    for (int s = 0; s < size_count; s++)
+        for (int r = 0; r < ratio_count; r++, count++) {
+            double area = (double)sizes[s] * (double)sizes[s];
+            double width = sqrt(area / (double)ratios[r]);
+            double height = (double)ratios[r] * width;
+            cells[count][0] = (float)(-width / 2.0);
+            cells[count][1] = (float)(-height / 2.0);
+            cells[count][2] = (float)(width / 2.0);
+            cells[count][3] = (float)(height / 2.0);
+        }
+    return count;
+}
+
+static md_status declare_head(struct conv *conv, struct param_set *set, const char *name, int in,
+                              int out, int kernel)
+{
+    struct conv_spec spec = {.name = name,
+                             .in = in,
+                             .out = out,
+                             .kernel = kernel,
+                             .stride = 1,
+                             .pad = kernel / 2,
+                             .groups = 1,
+                             .trainable = true,
+                             .init = INIT_NORMAL,
+                             .init_value = 0.01f};
+    return conv_declare(conv, set, &spec);
+}
+
+md_status rpn_declare(struct rpn *rpn, struct param_set *set, const struct model_config *config)
+{
+    md_status st = MD_OK;
+    int channels = config->fpn_out_channels;
+    rpn->config = config->rpn;
+    rpn->anchor_offset = config->anchor_offset;
+    for (int k = 0; k < FPN_LEVELS; k++) {
+        int count = config->anchor_size_count[k] * config->anchor_ratio_count;
+        if (count < 1 || count > OPS_MAX_CELLS)
+            FAIL(MD_EINVAL, "MODEL.ANCHOR_GENERATOR: %d anchors per cell on p%d; 1 to %d are possible",
+                 count, k + 2, OPS_MAX_CELLS);
+        if (k > 0 && count != rpn->anchors_per_cell)
+            FAIL(MD_EINVAL, "MODEL.ANCHOR_GENERATOR: p%d has %d anchors per cell, p2 has %d; the "
+                 "shared head needs the same number on all levels", k + 2, count, rpn->anchors_per_cell);
+        rpn->anchors_per_cell = anchor_cells(rpn->cells[k], config->anchor_sizes[k],
+                                             config->anchor_size_count[k], config->anchor_ratios,
+                                             config->anchor_ratio_count);
+    }
+    TRY(declare_head(&rpn->conv, set, "proposal_generator.rpn_head.conv", channels, channels, 3));
+    TRY(declare_head(&rpn->objectness_logits, set, "proposal_generator.rpn_head.objectness_logits",
+                     channels, rpn->anchors_per_cell, 1));
+    TRY(declare_head(&rpn->anchor_deltas, set, "proposal_generator.rpn_head.anchor_deltas", channels,
+                     4 * rpn->anchors_per_cell, 1));
+fail:
+    return st;
+}
+
+void rpn_bind(struct rpn *rpn, struct param_set *set)
+{
+    conv_bind(&rpn->conv, set);
+    conv_bind(&rpn->objectness_logits, set);
+    conv_bind(&rpn->anchor_deltas, set);
+}
+
+void rpn_free(struct rpn *rpn, struct device *device)
+{
+    conv_release(&rpn->conv, device);
+    conv_release(&rpn->objectness_logits, device);
+    conv_release(&rpn->anchor_deltas, device);
+}
+
+/* ---- head --------------------------------------------------------------------------------- */
+
+/* The part of a slab that belongs to one level: [n, count] or, with `width` 4, [n, count, 4]. */
+static struct tensor level_view(const struct tensor *slab, const struct level_layout *layout,
+                                int level, int images, int width)
+{
+    struct tensor rows = tensor_rows(slab, images * layout->first[level], images * layout->count[level]);
+    return width == 1 ? tensor_reshape(&rows, SHAPE(images, layout->count[level]))
+                      : tensor_reshape(&rows, SHAPE(images, layout->count[level], width));
+}
+
+static struct tensor level_map(const struct tensor *slab, const struct level_layout *layout,
+                               int level, const struct tensor *feature, int channels)
+{
+    const int64_t *d = feature->shape.dims;
+    struct tensor rows = tensor_rows(slab, d[0] * layout->first[level], d[0] * layout->count[level]);
+    return tensor_reshape(&rows, SHAPE(d[0], d[1], d[2], channels));
+}
+
+static md_status make_anchors(struct rpn *rpn, struct stream *stream, struct workspace *workspace,
+                              struct rpn_output *out, const struct tensor pyramid[FPN_LEVELS])
+{
+    md_status st = MD_OK;
+    struct level_layout *layout = &out->layout;
+    *layout = (struct level_layout){.levels = FPN_LEVELS};
+    for (int k = 0; k < FPN_LEVELS; k++) {
+        layout->first[k] = layout->total;
+        layout->count[k] = pyramid[k].shape.dims[1] * pyramid[k].shape.dims[2] * rpn->anchors_per_cell;
+        layout->total += layout->count[k];
+    }
+    TRY(workspace_tensor(workspace, &out->anchors, TENSOR_F32, SHAPE(layout->total, 4)));
+    for (int k = 0; k < FPN_LEVELS; k++) {
+        struct anchor_params params = {.cell_count = rpn->anchors_per_cell,
+                                       .height = (int)pyramid[k].shape.dims[1],
+                                       .width = (int)pyramid[k].shape.dims[2],
+                                       .stride = (float)(4 << k),
+                                       .offset = rpn->anchor_offset};
+        memcpy(params.cells, rpn->cells[k], sizeof params.cells);
+        struct tensor part = tensor_rows(&out->anchors, layout->first[k], layout->count[k]);
+        TRY(op_anchors(stream, &part, &params));
+    }
+fail:
+    return st;
+}
+
+md_status rpn_forward(struct rpn *rpn, struct stream *stream, struct workspace *workspace,
+                      struct rpn_output *out, const struct tensor pyramid[FPN_LEVELS], bool training)
+{
+    md_status st = MD_OK;
+    int a = rpn->anchors_per_cell;
+    out->images = (int)pyramid[0].shape.dims[0];
+    TRY(make_anchors(rpn, stream, workspace, out, pyramid));
+    int64_t entries = out->images * out->layout.total;
+    TRY(workspace_tensor(workspace, &out->logits, TENSOR_F32, SHAPE(entries)));
+    TRY(workspace_tensor(workspace, &out->deltas, TENSOR_F32, SHAPE(entries, 4)));
+    for (int k = 0; k < FPN_LEVELS; k++) {
+        size_t mark = workspace_mark(workspace);
+        struct tensor hidden;
+        struct tensor logits = level_map(&out->logits, &out->layout, k, &pyramid[k], a);
+        struct tensor deltas = level_map(&out->deltas, &out->layout, k, &pyramid[k], 4 * a);
+        TRY(conv_forward(&rpn->conv, stream, workspace, &hidden, &pyramid[k], NULL, true));
+        TRY(op_conv2d_forward(stream, &logits, &hidden, &rpn->objectness_logits.op,
+                              rpn->objectness_logits.geometry, NULL, false));
+        TRY(op_conv2d_forward(stream, &deltas, &hidden, &rpn->anchor_deltas.op,
+                              rpn->anchor_deltas.geometry, NULL, false));
+        if (training)
+            out->hidden[k] = hidden;
+        else
+            workspace_rewind(workspace, mark);
+    }
+fail:
+    return st;
+}
+
+/* ---- proposals ---------------------------------------------------------------------------- */
+
+static int64_t smaller(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* The best anchors of each level and image as boxes, one segment each. */
+static md_status decode_levels(struct rpn *rpn, struct stream *stream, struct workspace *workspace,
+                               struct merge_inputs *segments, struct tensor *boxes,
+                               struct tensor *scores, struct tensor *counts,
+                               const struct rpn_output *head, const struct tensor *image_sizes,
+                               int64_t topk)
+{
+    md_status st = MD_OK;
+    int n = head->images;
+    struct decode_params params = {.min_size = rpn->config.min_size};
+    memcpy(params.weights, rpn->config.bbox_reg_weights, sizeof params.weights);
+    for (int k = 0; k < FPN_LEVELS; k++) {
+        size_t mark = workspace_mark(workspace);
+        int64_t best = smaller(topk, head->layout.count[k]);
+        struct tensor index, value, count;
+        TRY(workspace_tensor(workspace, &index, TENSOR_I32, SHAPE(n, best)));
+        TRY(workspace_tensor(workspace, &value, TENSOR_F32, SHAPE(n, best)));
+        TRY(workspace_tensor(workspace, &count, TENSOR_I32, SHAPE(n)));
+        struct tensor logits = level_view(&head->logits, &head->layout, k, n, 1);
+        struct tensor deltas = level_view(&head->deltas, &head->layout, k, n, 4);
+        struct tensor anchors = tensor_rows(&head->anchors, head->layout.first[k], head->layout.count[k]);
+        struct tensor to_boxes = tensor_rows(boxes, k * n, n);
+        struct tensor to_scores = tensor_rows(scores, k * n, n);
+        struct tensor to_counts = tensor_rows(counts, k * n, n);
+        struct decode_inputs in = {&deltas, &anchors, &index, &value, &count, image_sizes};
+        TRY(op_topk(stream, &index, &value, &count, &logits));
+        TRY(op_rpn_decode(stream, &to_boxes, &to_scores, &to_counts, &in, &params));
+        workspace_rewind(workspace, mark);
+    }
+    segments->boxes = boxes;
+    segments->scores = scores;
+    segments->levels = FPN_LEVELS;
+fail:
+    return st;
+}
+
+md_status rpn_proposals(struct rpn *rpn, struct stream *stream, struct workspace *workspace,
+                        struct proposals *out, const struct rpn_output *head,
+                        const struct tensor *image_sizes, bool training)
+{
+    md_status st = MD_OK;
+    const struct rpn_config *c = &rpn->config;
+    int64_t topk = training ? c->pre_nms_topk_train : c->pre_nms_topk_test;
+    int post = training ? c->post_nms_topk_train : c->post_nms_topk_test;
+    int n = head->images;
+    int64_t capacity = 0;
+    for (int k = 0; k < FPN_LEVELS; k++)
+        if (smaller(topk, head->layout.count[k]) > capacity)
+            capacity = smaller(topk, head->layout.count[k]);
+    TRY(workspace_tensor(workspace, &out->boxes, TENSOR_F32, SHAPE(n, post, 4)));
+    TRY(workspace_tensor(workspace, &out->logits, TENSOR_F32, SHAPE(n, post)));
+    TRY(workspace_tensor(workspace, &out->counts, TENSOR_I32, SHAPE(n)));
+
+    size_t mark = workspace_mark(workspace);
+    struct tensor boxes, scores, counts, keep, keep_count;
+    struct merge_inputs segments = {.keep = &keep, .keep_count = &keep_count};
+    int64_t count = (int64_t)FPN_LEVELS * n;
+    TRY(workspace_tensor(workspace, &boxes, TENSOR_F32, SHAPE(count, capacity, 4)));
+    TRY(workspace_tensor(workspace, &scores, TENSOR_F32, SHAPE(count, capacity)));
+    TRY(workspace_tensor(workspace, &counts, TENSOR_I32, SHAPE(count)));
+    TRY(workspace_tensor(workspace, &keep, TENSOR_I32, SHAPE(count, capacity)));
+    TRY(workspace_tensor(workspace, &keep_count, TENSOR_I32, SHAPE(count)));
+    TRY(decode_levels(rpn, stream, workspace, &segments, &boxes, &scores, &counts, head, image_sizes,
+                      topk));
+    /* A segment's best `post` are enough: no more of it can be among the best of all. */
+    TRY(op_nms(stream, &keep, &keep_count, &boxes, &counts, c->nms_thresh, post));
+    TRY(op_merge_proposals(stream, &out->boxes, &out->logits, &out->counts, &segments));
+    workspace_rewind(workspace, mark);
+fail:
+    return st;
+}
+
+/* ---- losses ------------------------------------------------------------------------------- */
+
+/* The index, counts and match that say which anchors are trained towards what. */
+struct assignment {
+    struct tensor match, label, index, counts;
+};
+
+static md_status assign(struct rpn *rpn, struct stream *stream, struct workspace *workspace,
+                        struct assignment *out, const struct rpn_output *head,
+                        const struct targets *targets, struct step_random random)
+{
+    md_status st = MD_OK;
+    const struct rpn_config *c = &rpn->config;
+    int64_t total = head->layout.total;
+    int n = head->images;
+    struct match_params match = {.low = c->iou_thresholds[0],
+                                 .high = c->iou_thresholds[1],
+                                 .low_quality = true};
+    struct sample_params sample = {
+        .size = c->batch_size_per_image,
+        .max_foreground = (int)(c->batch_size_per_image * c->positive_fraction),
+        .seed = random.seed,
+        .stream = random_stream(RANDOM_SAMPLE_ANCHORS, random.iteration << 16)};
+    TRY(workspace_tensor(workspace, &out->match, TENSOR_I32, SHAPE(n, total)));
+    TRY(workspace_tensor(workspace, &out->label, TENSOR_I32, SHAPE(n, total)));
+    TRY(workspace_tensor(workspace, &out->index, TENSOR_I32, SHAPE(n, smaller(sample.size, total))));
+    TRY(op_match(stream, &out->match, &out->label, &head->anchors, NULL, &targets->boxes,
+                 &targets->counts, &match));
+    TRY(op_sample(stream, &out->index, &out->counts, &out->label, &sample));
+fail:
+    return st;
+}
+
+md_status rpn_losses(struct rpn *rpn, struct stream *stream, struct workspace *workspace,
+                     struct rpn_losses *out, const struct rpn_output *head,
+                     const struct targets *targets, struct step_random random, bool gradients)
+{
+    md_status st = MD_OK;
+    const struct rpn_config *c = &rpn->config;
+    float images = (float)c->batch_size_per_image * (float)head->images;
+    *out = (struct rpn_losses){0};
+    TRY(workspace_tensor(workspace, &out->loss, TENSOR_F32, SHAPE(2)));
+    TRY(workspace_tensor(workspace, &out->counts, TENSOR_I32, SHAPE(head->images, 2)));
+    if (gradients) {
+        TRY(workspace_tensor(workspace, &out->logits_grad, TENSOR_F32, head->logits.shape));
+        TRY(workspace_tensor(workspace, &out->deltas_grad, TENSOR_F32, head->deltas.shape));
+    }
+    size_t mark = workspace_mark(workspace);
+    struct assignment assigned = {.counts = out->counts};
+    TRY(assign(rpn, stream, workspace, &assigned, head, targets, random));
+    struct rpn_loss_params params = {.smooth_l1_beta = c->smooth_l1_beta,
+                                     .class_scale = c->loss_weight / images,
+                                     .box_scale = c->loss_weight * c->bbox_reg_loss_weight / images};
+    memcpy(params.weights, c->bbox_reg_weights, sizeof params.weights);
+    struct rpn_loss_inputs in = {&head->logits,   &head->deltas,   &head->anchors,
+                                 &assigned.index, &assigned.counts, &assigned.match,
+                                 &targets->boxes, &head->layout};
+    TRY(op_rpn_loss(stream, &out->loss, gradients ? &out->logits_grad : NULL,
+                    gradients ? &out->deltas_grad : NULL, &in, &params));
+    workspace_rewind(workspace, mark);
+fail:
+    return st;
+}
+
+md_status rpn_backward(struct rpn *rpn, struct stream *stream, struct workspace *workspace,
+                       struct tensor pyramid_grads[FPN_LEVELS], const struct rpn_output *head,
+                       const struct rpn_losses *losses, const struct tensor pyramid[FPN_LEVELS])
+{
+    md_status st = MD_OK;
+    int a = rpn->anchors_per_cell;
+    for (int k = 0; k < FPN_LEVELS; k++) {
+        size_t mark = workspace_mark(workspace);
+        struct tensor hidden_grad;
+        struct tensor logits = level_map(&losses->logits_grad, &head->layout, k, &pyramid[k], a);
+        struct tensor deltas = level_map(&losses->deltas_grad, &head->layout, k, &pyramid[k], 4 * a);
+        TRY(workspace_tensor(workspace, &hidden_grad, TENSOR_F32, head->hidden[k].shape));
+        TRY(conv_backward(&rpn->objectness_logits, stream, &hidden_grad, false, &head->hidden[k], &logits));
+        TRY(conv_backward(&rpn->anchor_deltas, stream, &hidden_grad, true, &head->hidden[k], &deltas));
+        TRY(op_relu_backward(stream, &hidden_grad, &head->hidden[k]));
+        TRY(conv_backward(&rpn->conv, stream, &pyramid_grads[k], true, &pyramid[k], &hidden_grad));
+        workspace_rewind(workspace, mark);
+    }
+fail:
+    return st;
+}

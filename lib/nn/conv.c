@@ -1,0 +1,155 @@
+/* conv.c - a convolution with its own bias or a folded FrozenBN: forward and backward. */
+#include "nn/conv.h"
+
+#include <assert.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "core/error.h"
+
+float init_msra(int out, int kernel)
+{
+    return (float)sqrt(2.0 / ((double)out * kernel * kernel));
+}
+
+float init_xavier(int64_t fan_in)
+{
+    return (float)sqrt(3.0 / (double)fan_in);
+}
+
+static const struct {
+    const char *suffix;
+    float       initial;
+} norm_parts[4] = {
+    {"weight", 1.0f}, {"bias", 0.0f}, {"running_mean", 0.0f}, {"running_var", 1.0f - 1e-5f}};
+
+static md_status declare_vector(struct param **out, struct param_set *set, const char *name,
+                                enum param_kind kind, int count, float initial)
+{
+    struct param_spec spec = {.name = name,
+                              .kind = kind,
+                              .file_shape = SHAPE(count),
+                              .init_value = initial,
+                              .is_bias = true};
+    return param_declare(set, out, &spec);
+}
+
+static md_status declare_norm(struct conv *conv, struct param_set *set, const struct conv_spec *spec)
+{
+    md_status st = MD_OK;
+    char name[192];
+    for (int i = 0; i < 4; i++) {
+        snprintf(name, sizeof name, "%s.norm.%s", spec->name, norm_parts[i].suffix);
+        TRY(declare_vector(&conv->norm[i], set, name, PARAM_BUFFER, spec->out, norm_parts[i].initial));
+        conv->norm[i]->spec.is_norm = true;
+    }
+    snprintf(name, sizeof name, "%s.norm.scale", spec->name);
+    TRY(declare_vector(&conv->scale, set, name, PARAM_DERIVED, spec->out, 1.0f));
+    snprintf(name, sizeof name, "%s.norm.shift", spec->name);
+    TRY(declare_vector(&conv->shift, set, name, PARAM_DERIVED, spec->out, 0.0f));
+fail:
+    return st;
+}
+
+md_status conv_declare(struct conv *conv, struct param_set *set, const struct conv_spec *spec)
+{
+    md_status st = MD_OK;
+    char name[192];
+    enum param_kind kind = spec->trainable ? PARAM_TRAINABLE : PARAM_FROZEN;
+    memset(conv, 0, sizeof *conv);
+    conv->kernel = spec->kernel;
+    conv->geometry = (struct conv_geometry){spec->stride, spec->pad, spec->groups};
+    conv->trainable = spec->trainable;
+
+    snprintf(name, sizeof name, "%s.weight", spec->name);
+    struct param_spec weight = {
+        .name = name,
+        .kind = kind,
+        .layout = PARAM_CONV,
+        .file_shape = SHAPE(spec->out, spec->in / spec->groups, spec->kernel, spec->kernel),
+        .init = spec->init,
+        .init_value = spec->init_value};
+    TRY(param_declare(set, &conv->weight, &weight));
+    if (spec->norm) {
+        TRY(declare_norm(conv, set, spec));
+    } else {
+        snprintf(name, sizeof name, "%s.bias", spec->name);
+        TRY(declare_vector(&conv->bias, set, name, kind, spec->out, 0.0f));
+    }
+fail:
+    return st;
+}
+
+void conv_bind(struct conv *conv, struct param_set *set)
+{
+    conv->op.value = conv->weight->value;
+    conv->op.version = param_version(set, conv->weight);
+    if (conv->scale) {
+        conv->op.scale = conv->scale->value;
+        conv->op.bias = conv->shift->value;
+    } else {
+        conv->op.bias = conv->bias->value;
+    }
+}
+
+void conv_release(struct conv *conv, struct device *device)
+{
+    op_weight_release(device, &conv->op);
+}
+
+md_status conv_refresh(struct conv *conv, struct param_set *set, struct stream *stream)
+{
+    md_status st = MD_OK;
+    float *work = NULL; /* [6, c]: the norm's four, scale, shift */
+    if (!conv->scale)
+        return MD_OK;
+    size_t c = (size_t)param_count(conv->scale);
+    TRY(memory_alloc(set->device->memory, &work, 6 * c, sizeof *work));
+    for (size_t i = 0; i < 4; i++)
+        TRY(tensor_download(stream, work + i * c, &conv->norm[i]->value));
+    float *scale = work + 4 * c;
+    float *shift = work + 5 * c;
+    for (size_t k = 0; k < c; k++) {
+        scale[k] = work[k] / sqrtf(work[3 * c + k] + 1e-5f);
+        shift[k] = work[c + k] - work[2 * c + k] * scale[k];
+    }
+    TRY(tensor_upload(stream, &conv->scale->value, scale));
+    TRY(tensor_upload(stream, &conv->shift->value, shift));
+fail:
+    memory_free(set->device->memory, work);
+    return st;
+}
+
+struct shape conv_output(const struct conv *conv, struct shape in)
+{
+    const int64_t *d = in.dims;
+    int64_t extra = 2 * conv->geometry.pad - conv->kernel;
+    return SHAPE(d[0], (d[1] + extra) / conv->geometry.stride + 1,
+                 (d[2] + extra) / conv->geometry.stride + 1, conv->weight->value.shape.dims[0]);
+}
+
+md_status conv_forward(struct conv *conv, struct stream *stream, struct workspace *workspace,
+                       struct tensor *out, const struct tensor *in, const struct tensor *residual,
+                       bool relu)
+{
+    md_status st = workspace_tensor(workspace, out, TENSOR_F32, conv_output(conv, in->shape));
+    if (st < 0)
+        return st;
+    return op_conv2d_forward(stream, out, in, &conv->op, conv->geometry, residual, relu);
+}
+
+md_status conv_backward(struct conv *conv, struct stream *stream, struct tensor *in_grad,
+                        bool accumulate, const struct tensor *in, const struct tensor *out_grad)
+{
+    md_status st = MD_OK;
+    if (conv->trainable)
+        TRY(op_conv2d_backward_weight(stream, &conv->weight->grad,
+                                      conv->bias ? &conv->bias->grad : NULL, in, out_grad,
+                                      &conv->op, conv->geometry));
+    if (in_grad)
+        TRY(op_conv2d_backward_input(stream, in_grad, out_grad, &conv->op, conv->geometry,
+                                     accumulate));
+fail:
+    return st;
+}

@@ -1,0 +1,76 @@
+/* param.h - the parameters of a network: named tensors in three slabs (value, gradient, momentum).
+ *
+ * Layers first declare their parameters, then param_set_allocate lays them out: trainable ones in
+ * front, so that one optimiser step and one norm cover them all, then frozen ones, then buffers
+ * (FrozenBN's statistics), then what is derived from those and never saved.
+ * Files keep Detectron2's layout; memory has the one that the operations want. */
+#ifndef NN_PARAM_H
+#define NN_PARAM_H
+
+#include "core/arena.h"
+#include "tensor/ops.h"
+
+enum param_kind { PARAM_TRAINABLE, PARAM_FROZEN, PARAM_BUFFER, PARAM_DERIVED };
+
+enum param_layout {
+    PARAM_PLAIN,
+    PARAM_CONV,  /* file [o,i,kh,kw], memory [o,kh,kw,i] */
+    PARAM_POOLED /* file [o, c*p*p] with column c*p*p + y*p + x, memory column (y*p + x)*c + c */
+};
+
+enum param_init { INIT_CONSTANT, INIT_NORMAL, INIT_UNIFORM };
+
+/* What a layer declares. */
+struct param_spec {
+    const char       *name; /* copied */
+    enum param_kind   kind;
+    enum param_layout layout;
+    struct shape      file_shape;
+    int               pooled; /* p of PARAM_POOLED */
+    enum param_init   init;
+    float             init_value; /* the constant, the deviation, or the bound */
+    bool              is_bias, is_norm;
+};
+
+struct param {
+    struct param_spec spec;
+    struct tensor     value;          /* in memory layout */
+    struct tensor     grad, momentum; /* only once training was prepared, and only of trainable ones */
+    int64_t           offset;         /* in the slabs, elements */
+    int               index;          /* in the order of declaration */
+};
+
+struct param_set {
+    struct device *device;
+    struct arena   arena;
+    struct param **items; /* [count] in the order of declaration */
+    int            count, capacity;
+    struct tensor  values, grads, momentums; /* slabs; the last two of trainable_count elements */
+    int64_t        trainable_count;          /* elements, with padding (which stays zero) */
+    uint64_t       version_trainable, version_frozen; /* of struct weight */
+};
+
+md_status param_set_create(struct param_set **out, struct device *device);
+void      param_set_free(struct param_set *set);
+
+/* The returned parameter stays where it is; its tensors are set by param_set_allocate. */
+md_status param_declare(struct param_set *set, struct param **out, const struct param_spec *spec);
+md_status param_set_allocate(struct param_set *set);
+/* Adds gradient and momentum slabs, zeroed. Twice is fine. */
+md_status param_set_prepare_training(struct param_set *set);
+/* Initial values: pure functions of (seed, place of declaration, element). */
+md_status param_set_initialise(struct param_set *set, struct stream *stream, uint64_t seed);
+
+struct param *param_find(const struct param_set *set, const char *name); /* NULL: none */
+int64_t       param_count(const struct param *param);                    /* elements */
+/* What weight.version of a layer with this parameter points to. */
+const uint64_t *param_version(const struct param_set *set, const struct param *param);
+void            param_set_changed(struct param_set *set); /* values were written: both versions move */
+
+/* In the file's layout; `values` has param_count elements. `which` is one of the three tensors. */
+md_status param_read(struct param_set *set, struct stream *stream, const struct param *param,
+                     const struct tensor *which, float *values);
+md_status param_write(struct param_set *set, struct stream *stream, const struct param *param,
+                      const struct tensor *which, const float *values);
+
+#endif
