@@ -60,19 +60,23 @@ struct input_config {
     int  max_size_train, min_size_test, max_size_test;
     double flip_probability; /* RANDOM_FLIP horizontal: 0.5; none: 0 */
     bool aspect_ratio_grouping, filter_empty;
+    bool skip_broken_images;     /* MDET.SKIP_BROKEN_IMAGES */
 };
+
+enum best_metric { BEST_VAL_LOSS, BEST_AP, BEST_AP50 }; /* the loss is better when lower */
 
 struct solver_config {
     double base_lr, momentum, weight_decay, weight_decay_bias, bias_lr_factor;
     bool   nesterov;
     int    ims_per_batch;
     int64_t max_iter;
-    int64_t steps[CONFIG_MAX_STEPS];
+    int64_t steps[CONFIG_MAX_STEPS]; /* ascending, none beyond max_iter */
     int    step_count;
     double gamma, warmup_factor;
     int64_t warmup_iters, checkpoint_period, eval_period;
     int64_t early_stop_patience; /* MDET.EARLY_STOP.PATIENCE; 0: off */
     double early_stop_min_delta;
+    enum best_metric best_metric; /* MDET.BEST.METRIC */
     int64_t seed;                /* -1: from the clock */
     int    num_workers;          /* DATALOADER.NUM_WORKERS */
 };
