@@ -1,0 +1,60 @@
+/* md/eval.h - COCO average precision and the confusion matrix. */
+#ifndef MD_EVAL_H
+#define MD_EVAL_H
+
+#include "md/dataset.h"
+#include "md/predict.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* As pycocotools defines them, as fractions. -1 where there is nothing to measure. */
+typedef struct md_metrics {
+    double ap;                            /* mean over IoU 0.50:0.05:0.95 */
+    double ap50, ap75;
+    double ap_small, ap_medium, ap_large; /* area below 32^2, below 96^2, above, in pixels */
+    double ar1, ar10, ar100;
+    double ar_small, ar_medium, ar_large;
+} md_metrics;
+
+typedef struct md_eval_options {
+    size_t size;            /* set by md_eval_options_init */
+    float  confusion_score; /* detections that count in the confusion matrix (0.5) */
+    float  confusion_iou;   /* IoU of a match in it (0.5) */
+} md_eval_options;
+
+MD_API void md_eval_options_init(md_eval_options *options, size_t size);
+static inline md_eval_options md_eval_options_default(void)
+{
+    md_eval_options o;
+    md_eval_options_init(&o, sizeof o);
+    return o;
+}
+
+/* Gathers detections, image by image, from any source. */
+typedef struct md_evaluator md_evaluator;
+typedef struct md_report    md_report;
+
+MD_API md_status md_evaluator_create(md_evaluator **out, md_dataset *dataset,
+                                     const md_eval_options *options);
+MD_API md_status md_evaluator_add(md_evaluator *evaluator, size_t image_index,
+                                  const md_detections *detections);
+MD_API md_status md_evaluator_finish(md_evaluator *evaluator, md_report **out);
+MD_API void      md_evaluator_free(md_evaluator *evaluator);
+
+/* All of it at once: predicts every image of the data set. */
+MD_API md_status md_evaluate(md_report **out, md_predictor *predictor, md_dataset *dataset,
+                             const md_eval_options *options);
+
+MD_API const md_metrics *md_report_metrics(const md_report *report);
+MD_API double            md_report_class_ap(const md_report *report, int class_id);   /* -1: no truth */
+MD_API double            md_report_class_ap50(const md_report *report, int class_id);
+/* n x n counts, row: truth, column: prediction; the last of each is "nothing". n = classes + 1. */
+MD_API const uint64_t   *md_report_confusion(const md_report *report, size_t *n);
+MD_API void              md_report_free(md_report *report);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

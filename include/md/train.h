@@ -1,0 +1,77 @@
+/* md/train.h - training: a session you step, or run to its end. */
+#ifndef MD_TRAIN_H
+#define MD_TRAIN_H
+
+#include "md/dataset.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct md_trainer md_trainer;
+
+typedef struct md_train_options {
+    size_t      size;       /* set by md_train_options_init */
+    const char *output_dir; /* run directory (docs/training.md); NULL: write nothing (NULL) */
+    bool        resume;     /* go on from the run directory's last checkpoint (false) */
+    bool        overwrite;  /* a run directory that is not empty is emptied of an earlier run's
+                               files; without either, MD_EINVAL (false) */
+} md_train_options;
+
+MD_API void md_train_options_init(md_train_options *options, size_t size);
+static inline md_train_options md_train_options_default(void)
+{
+    md_train_options o;
+    md_train_options_init(&o, sizeof o);
+    return o;
+}
+
+/* The state after the last step. Fields may be added at the end. */
+typedef struct md_train_info {
+    int64_t iteration;     /* finished steps */
+    int64_t max_iter;
+    double  learning_rate; /* of the last step */
+    double  total_loss;    /* of the last step; the sum of the next four */
+    double  loss_cls, loss_box_reg, loss_rpn_cls, loss_rpn_loc;
+    double  val_loss;      /* of the last validation; NaN before the first */
+    double  best_loss;     /* the best val_loss so far; NaN before the first */
+    int64_t best_iteration;
+    int64_t without_progress; /* validations since the best one */
+    double  images_per_second;
+    double  eta_seconds;
+    bool    validated;     /* this step ended with a validation */
+    bool    improved;      /* and it was the best so far */
+    bool    stopped_early; /* patience ran out */
+    size_t  skipped_images; /* could not be read */
+    size_t  save_failures;  /* checkpoints that could not be written, such as on a full disk */
+} md_train_info;
+
+/* Solver, input and test settings come from `config`, NULL: the model's own. Both data sets must
+ * have the model's classes. `val` may be NULL. The model is the trainer's to change until it is
+ * freed. */
+MD_API md_status md_trainer_create(md_trainer **out, md_model *model, const md_config *config,
+                                   md_dataset *train, md_dataset *val,
+                                   const md_train_options *options);
+
+/* One optimiser step, and what is due after it: validation, checkpoint, metrics. MD_END: MAX_ITER
+ * reached, early stop, or md_trainer_stop was called; the final files are then written.
+ * MD_ENOTFINITE: a loss or gradient is not finite; the weights are those before the step. */
+MD_API md_status            md_trainer_step(md_trainer *trainer);
+MD_API const md_train_info *md_trainer_info(const md_trainer *trainer);
+
+/* Steps to the end. It uses only this header, so it can serve as a pattern for a loop of your own.
+ * A callback that returns anything but MD_OK ends the run with MD_ESTOPPED. */
+typedef md_status (*md_train_fn)(void *user, const md_train_info *info);
+MD_API md_status md_trainer_run(md_trainer *trainer, md_train_fn on_step, void *user);
+
+MD_API md_status md_trainer_validate(md_trainer *trainer, double *loss);
+/* All that going on needs; see md_train_options.resume. */
+MD_API md_status md_trainer_save(md_trainer *trainer, const char *path);
+/* The run ends after the step at hand. From any thread or signal handler. */
+MD_API void      md_trainer_stop(md_trainer *trainer);
+MD_API void      md_trainer_free(md_trainer *trainer);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
