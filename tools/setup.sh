@@ -2,6 +2,7 @@
 # setup.sh - looks for what the build needs and, where apt-get can be used, installs what is missing.
 #
 # Silent and quick when all is there. MDET_SETUP=0 looks and tells, but installs nothing.
+# `setup.sh lint` adds what `make lint` would like: a second compiler, a C++ one, the formatter.
 # Exits non-zero only when something without which nothing can be built stays missing.
 set -u
 CC=${CC:-cc}
@@ -16,6 +17,11 @@ libdnnl-dev dnnl.h
 libstb-dev stb/stb_image.h
 pkg-config +pkg-config
 !binutils +objcopy'
+
+[ "${1:-}" = lint ] && needs="$needs
+g++ +g++
+clang +clang
+clang-format-14 +clang-format-14"
 
 present() { # what
     case $1 in
@@ -45,7 +51,7 @@ command -v "${CC%% *}" > /dev/null 2>&1 || {
     echo "setup: no C compiler '$CC'; on Debian: apt-get install gcc, or name yours: make CC=..." >&2
     exit 1
 }
-all_present && exit 0
+[ "${1:-}" != lint ] && all_present && exit 0
 look
 [ -n "$missing" ] || exit 0
 

@@ -42,7 +42,7 @@ build_shared() { # source program
 build_static() {
     # shellcheck disable=SC2046
     $CC -std=c11 -Wall -Wextra -Wpedantic -Werror "$1" -o "$2" $(pkg --cflags mdet) "$prefix/lib/libmdet.a" \
-        $(pkg --libs --static mdet | sed 's/ -lmdet / /')
+        $(pkg --libs --static mdet | sed "s/-lmdet //")
 }
 only_md_names() { # what the archive shows
     ! nm -g --defined-only "$prefix/lib/libmdet.a" | awk 'NF == 3 && $3 !~ /^md_/' | grep .
