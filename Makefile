@@ -83,7 +83,7 @@ TEST_SUPPORT := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/support/*.c))
 VALGRIND_TESTS ?= core/ config/ weights/ draw/ api/
 
 .PHONY: all lib programs test test-only test-asan test-tsan test-valgrind lint format symbols \
-        demo docs install uninstall setup clean help
+        demo docs docs-check install uninstall setup clean help
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -179,8 +179,15 @@ symbols: $(SHARED)
 demo: programs
 	@sh tools/demo.sh $(OUT)/bin
 
-docs: programs
-	@sh tools/docs.sh $(OUT)/bin
+$(BUILD)/config_docs: $(BUILD)/tools/config_docs.o $(INTERNAL)
+	@$(CC) $(BASE_CFLAGS) $(CFLAGS) $^ -o $@ $(LINK) $(LIBS)
+
+docs: $(BUILD)/config_docs
+	@$< > docs/config.md.new && mv docs/config.md.new docs/config.md
+
+# For a test: is docs/config.md what the table says?
+docs-check: $(BUILD)/config_docs
+	@$< | diff docs/config.md - || { echo 'docs/config.md is behind the key table: make docs' && false; }
 
 # ---- install --------------------------------------------------------------------------------
 
