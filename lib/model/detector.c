@@ -86,19 +86,20 @@ fail:
     return st;
 }
 
-/* Everything that the backward pass looks at. */
-struct forward_state {
-    struct resnet_saved saved;
-    struct fpn_saved    fpn;
-    struct tensor       features[RESNET_STAGES], pyramid[FPN_LEVELS];
-    struct rpn_output   head;
-    struct roi_batch    rois;
-    struct roi_output   output;
-};
+md_status detector_state_create(struct detector_state *state, const struct detector *detector)
+{
+    *state = (struct detector_state){0};
+    return resnet_saved_create(&state->saved, &detector->resnet);
+}
+
+void detector_state_free(struct detector_state *state, struct memory *memory)
+{
+    resnet_saved_free(&state->saved, memory);
+}
 
 static md_status losses_forward(struct detector *detector, struct stream *stream,
                                 struct workspace *workspace, struct detector_losses *out,
-                                struct forward_state *state, const struct image_batch *batch,
+                                struct detector_state *state, const struct image_batch *batch,
                                 const struct targets *targets, struct step_random random,
                                 bool gradients)
 {
@@ -131,7 +132,7 @@ static md_status zeros_like(struct stream *stream, struct workspace *workspace, 
 
 static md_status losses_backward(struct detector *detector, struct stream *stream,
                                  struct workspace *workspace, const struct detector_losses *losses,
-                                 struct forward_state *state)
+                                 struct detector_state *state)
 {
     md_status st = MD_OK;
     struct tensor pyramid_grads[FPN_LEVELS], feature_grads[RESNET_STAGES];
@@ -153,16 +154,14 @@ fail:
 }
 
 md_status detector_losses(struct detector *detector, struct stream *stream, struct workspace *workspace,
-                          struct detector_losses *out, const struct image_batch *batch,
-                          const struct targets *targets, struct step_random random, bool gradients)
+                          struct detector_losses *out, struct detector_state *state,
+                          const struct image_batch *batch, const struct targets *targets,
+                          struct step_random random, bool gradients)
 {
     md_status st = MD_OK;
-    struct forward_state state = {0};
-    TRY(resnet_saved_create(&state.saved, &detector->resnet));
-    TRY(losses_forward(detector, stream, workspace, out, &state, batch, targets, random, gradients));
+    TRY(losses_forward(detector, stream, workspace, out, state, batch, targets, random, gradients));
     if (gradients)
-        TRY(losses_backward(detector, stream, workspace, out, &state));
+        TRY(losses_backward(detector, stream, workspace, out, state));
 fail:
-    resnet_saved_free(&state.saved, detector->device->memory);
     return st;
 }

@@ -32,6 +32,19 @@ md_status detector_detect(struct detector *detector, struct stream *stream, stru
                           struct detections *out, const struct image_batch *batch,
                           const struct detect_options *options);
 
+/* What the backward pass looks at. One for each session. */
+struct detector_state {
+    struct resnet_saved saved;
+    struct fpn_saved    fpn;
+    struct tensor       features[RESNET_STAGES], pyramid[FPN_LEVELS];
+    struct rpn_output   head;
+    struct roi_batch    rois;
+    struct roi_output   output;
+};
+
+md_status detector_state_create(struct detector_state *state, const struct detector *detector);
+void      detector_state_free(struct detector_state *state, struct memory *memory);
+
 /* Scalars of a step, still on the device. */
 struct detector_losses {
     struct rpn_losses rpn;
@@ -41,7 +54,8 @@ struct detector_losses {
 /* Everything of a training step but the optimiser. With `gradients` the parameters' gradients are
  * cleared first and then hold those of the sum of the losses; param_set_prepare_training before. */
 md_status detector_losses(struct detector *detector, struct stream *stream, struct workspace *workspace,
-                          struct detector_losses *out, const struct image_batch *batch,
-                          const struct targets *targets, struct step_random random, bool gradients);
+                          struct detector_losses *out, struct detector_state *state,
+                          const struct image_batch *batch, const struct targets *targets,
+                          struct step_random random, bool gradients);
 
 #endif

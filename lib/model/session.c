@@ -23,6 +23,7 @@ struct session {
     struct detector     *detector;
     struct stream       *stream;
     struct workspace     workspace;
+    struct detector_state state;
     struct pass_plan     reserved; /* the last plan that was measured */
     struct session_times times;
     bool                 reverse_channels;
@@ -39,6 +40,7 @@ md_status session_create(struct session **out, struct detector *detector, bool r
     session->detector = detector;
     session->reverse_channels = reverse_channels;
     workspace_init(&session->workspace, detector->device);
+    TRY(detector_state_create(&session->state, detector));
     TRY(stream_create(&session->stream, detector->device));
     *out = session;
     return MD_OK;
@@ -52,6 +54,7 @@ void session_free(struct session *session)
     if (!session)
         return;
     struct memory *memory = session->detector->device->memory;
+    detector_state_free(&session->state, memory);
     workspace_free(&session->workspace);
     stream_free(session->stream);
     memory_free(memory, session->host);
@@ -200,7 +203,7 @@ static md_status run_pass(struct session *session, struct pass *pass, const stru
     if (plan->truths > 0) {
         TRY(upload_truth(session, &targets, pass->truth, plan));
         TRY(detector_losses(session->detector, session->stream, &session->workspace, &pass->losses,
-                            &batch, &targets, pass->random, plan->gradients));
+                            &session->state, &batch, &targets, pass->random, plan->gradients));
     } else {
         TRY(detector_detect(session->detector, session->stream, &session->workspace,
                             &pass->detections, &batch, pass->options));
