@@ -1,0 +1,50 @@
+/* trainer.h - the training loop: steps, validation, best model, early stop, files of a run. */
+#ifndef TRAIN_TRAINER_H
+#define TRAIN_TRAINER_H
+
+#include <stdatomic.h>
+
+#include "config/typed.h"
+#include "data/loader.h"
+#include "model/session.h"
+
+struct trainer;
+
+struct trainer_options {
+    struct detector       *detector;    /* kept; the trainer changes its weights */
+    const struct dataset  *train, *val; /* kept; val may be NULL */
+    const struct config   *config;      /* copied into checkpoints and config.yaml */
+    struct typed_config    typed;       /* of config */
+    const char *const     *class_names; /* [typed.model.roi.num_classes], kept */
+    const char            *output_dir;  /* NULL: write nothing */
+    bool                   resume, overwrite;
+    const struct log      *log;         /* kept */
+};
+
+/* State after the last step; see md/train.h. */
+struct train_info {
+    int64_t iteration, max_iter;
+    double  learning_rate;
+    struct step_losses losses;
+    double  val_loss, best_loss; /* NaN before the first */
+    int64_t best_iteration, without_progress;
+    double  images_per_second, eta_seconds;
+    bool    validated, improved, stopped_early;
+    size_t  skipped_images, save_failures;
+};
+
+/* With resume, the newest sound checkpoint is loaded: weights, momentum, iteration, random state,
+ * sampler position, best value, patience; without one in the folder, training starts anew (logged).
+ * MD_EINVAL: the folder is not empty and neither resume nor overwrite was given. */
+md_status trainer_create(struct trainer **out, struct memory *memory, const struct trainer_options *options);
+void      trainer_free(struct trainer *trainer);
+
+/* One step and what is due after it. MD_END: done (max_iter, early stop, trainer_stop); final files
+ * are written before it is returned for the first time. */
+md_status trainer_step(struct trainer *trainer);
+const struct train_info *trainer_info(const struct trainer *trainer);
+md_status trainer_validate(struct trainer *trainer, double *loss); /* mean over the images' batches */
+md_status trainer_save(struct trainer *trainer, const char *path);
+void      trainer_stop(struct trainer *trainer); /* async-signal-safe */
+
+#endif
