@@ -206,6 +206,15 @@ md_status file_writer_write_at(struct file_writer *writer, size_t offset, const 
     return MD_OK;
 }
 
+static int flush_file(int fd)
+{
+    int code;
+    do
+        code = fsync(fd);
+    while (code != 0 && errno == EINTR);
+    return code;
+}
+
 /* Makes a rename in the folder of `path` last through a power cut. */
 static md_status flush_folder(const char *path)
 {
@@ -219,19 +228,10 @@ static md_status flush_folder(const char *path)
     if (fd < 0)
         return errno == EACCES ? MD_OK /* a folder that may be written but not listed */
                                : ERROR(MD_EIO, "%s: cannot be opened: %s", folder, strerror(errno));
-    int code = fsync(fd) == 0 || errno == EINVAL ? 0 : errno; /* EINVAL: the file system has none */
+    int code = flush_file(fd) == 0 || errno == EINVAL ? 0 : errno; /* EINVAL: not for folders */
     close(fd);
     return code == 0 ? MD_OK
                      : ERROR(MD_EIO, "%s: folder cannot be flushed: %s", folder, strerror(code));
-}
-
-static int flush_file(int fd)
-{
-    int code;
-    do
-        code = fsync(fd);
-    while (code != 0 && errno == EINTR);
-    return code;
 }
 
 md_status file_writer_commit(struct file_writer *writer)

@@ -26,8 +26,9 @@ bool      file_is_directory(const char *path);
 
 /* ---- writing ------------------------------------------------------------ */
 
-/* Writes go to PATH.tmp-PID beside the target; commit flushes to the disk, renames, and flushes
- * the folder. Until commit returns MD_OK the old file is untouched. */
+/* Writes go to PATH.tmp-PID (or -PID-N) beside the target; commit flushes to the disk, renames, and
+ * flushes the folder. PATH holds the old content or the new, whole, at any time; the old one as
+ * long as commit has not got to the rename. A symbolic link is replaced, not followed. */
 struct file_writer {
     int            fd; /* -1: closed */
     char          *path;
@@ -43,17 +44,19 @@ md_status file_writer_write_at(struct file_writer *writer, size_t offset, const 
 md_status file_writer_commit(struct file_writer *writer); /* closes it in any case */
 void      file_writer_abort(struct file_writer *writer);  /* removes the temp file; fine after commit */
 
-md_status file_write(struct memory *memory, const char *path, const void *bytes, size_t size); /* all of the above */
-md_status file_append(const char *path, const void *bytes, size_t size); /* one write call; created if absent */
+/* All of the above. */
+md_status file_write(struct memory *memory, const char *path, const void *bytes, size_t size);
+/* By one write call, so that lines of several processes do not mix; created if absent. */
+md_status file_append(const char *path, const void *bytes, size_t size);
 md_status file_rename(const char *from, const char *to);
 void      file_remove(const char *path); /* absent is fine */
 
 /* ---- paths -------------------------------------------------------------- */
 
 md_status path_join(struct memory *memory, char **out, const char *folder, const char *name);
-/* Is `name`, taken below `folder`, a path that stays below it? Judged by the text (no "..", not
- * absolute, no NUL or empty) and, where the file exists, by the resolved path, so that a symbolic
- * link cannot lead out either. */
+/* Is `name`, taken below `folder`, a path that stays below it? Judged by the text (not empty, not
+ * absolute, no "..") and by the resolved path of as much of it as exists, so that a symbolic link
+ * cannot lead out either. */
 bool        path_stays_inside(const char *folder, const char *name);
 const char *path_base(const char *path);   /* after the last '/' */
 const char *path_suffix(const char *path); /* ".jpg"; "" when none */

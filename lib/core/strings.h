@@ -17,7 +17,8 @@ struct string_table {
 };
 
 void      string_table_init(struct string_table *table, struct memory *memory);
-md_status string_table_add(struct string_table *table, const char *text, size_t *index); /* MD_END: was there; index may be NULL */
+/* Copies the text. MD_END: it was there. `index` may be NULL. */
+md_status string_table_add(struct string_table *table, const char *text, size_t *index);
 bool      string_table_find(const struct string_table *table, const char *text, size_t *index);
 void      string_table_free(struct string_table *table);
 
