@@ -70,41 +70,58 @@ static int field_of(const char *key)
     return 0;
 }
 
+/* The value of the current key; *field becomes its bit. */
+static md_status read_field(struct json *json, struct early_stop *out, int *field)
+{
+    md_status st = MD_OK;
+    *field = field_of(json->text.data);
+    if (*field == 0)
+        return json_fail(json, "unknown name '%s'", json->text.data);
+    TRY(json_next(json));
+    bool whole = *field == BEST_ITERATION || *field == WITHOUT_PROGRESS;
+    if (json->token != JSON_NUMBER || (whole && (!json->is_integer || json->integer < 0)))
+        return json_fail(json, "a number is wanted");
+    switch (*field) {
+    case BEST:
+        out->best = json->number;
+        break;
+    case MARK:
+        out->mark = json->number;
+        break;
+    case BEST_ITERATION:
+        out->best_iteration = json->integer;
+        break;
+    default:
+        out->without_progress = json->integer;
+    }
+fail:
+    return st;
+}
+
 md_status early_stop_restore(struct early_stop *stop, struct memory *memory, const char *text)
 {
     md_status st = MD_OK;
     struct early_stop read = *stop;
     struct json json;
     int seen = 0;
+    int field = 0;
     json_open(&json, memory, "early-stop state", text, strlen(text));
     TRY(json_next(&json));
     if (json.token != JSON_OBJECT_BEGIN)
         TRY(json_fail(&json, "an object is wanted"));
-    for (;;) {
-        TRY(json_next(&json));
-        if (json.token != JSON_KEY)
-            break;
-        int field = field_of(json.text.data);
-        if (field == 0 || (seen & field))
-            TRY(json_fail(&json, "unknown or repeated '%s'", json.text.data));
+    TRY(json_next(&json));
+    while (json.token == JSON_KEY) {
+        TRY(read_field(&json, &read, &field));
+        if (seen & field)
+            TRY(json_fail(&json, "a name comes twice"));
         seen |= field;
         TRY(json_next(&json));
-        bool wants_integer = field == BEST_ITERATION || field == WITHOUT_PROGRESS;
-        if (json.token != JSON_NUMBER ||
-            (wants_integer && (!json.is_integer || json.integer < 0)))
-            TRY(json_fail(&json, "a number is wanted"));
-        switch (field) {
-        case BEST: read.best = json.number; break;
-        case MARK: read.mark = json.number; break;
-        case BEST_ITERATION: read.best_iteration = json.integer; break;
-        default: read.without_progress = json.integer; break;
-        }
     }
-    TRY(json_next(&json));
-    int best = BEST | MARK | BEST_ITERATION;
-    if (!(seen & WITHOUT_PROGRESS) || ((seen & best) != 0 && (seen & best) != best))
+    TRY(json_next(&json)); /* nothing but blanks may follow */
+    int best = seen & (BEST | MARK | BEST_ITERATION);
+    if (!(seen & WITHOUT_PROGRESS) || (best != 0 && best != (BEST | MARK | BEST_ITERATION)))
         TRY(json_fail(&json, "best, mark, best_iteration or without_progress is missing"));
-    read.has_best = (seen & best) == best;
+    read.has_best = best != 0;
     *stop = read;
 fail:
     json_close(&json);

@@ -102,33 +102,39 @@ struct array_header {
     bool fortran;
 };
 
+enum { DESCR = 1, ORDER = 2, SHAPE = 4, ALL_FIELDS = 7 };
+
+/* "'key': value"; *field becomes the key's bit. */
+static bool parse_field(struct text *text, int *field, struct array_header *header,
+                        struct weights_tensor *tensor)
+{
+    char key[16];
+    if (!take_string(text, key, sizeof key) || !take(text, ":"))
+        return false;
+    if (strcmp(key, "descr") == 0) {
+        *field = DESCR;
+        return take_string(text, header->descr, sizeof header->descr);
+    }
+    if (strcmp(key, "shape") == 0) {
+        *field = SHAPE;
+        return take_shape(text, tensor);
+    }
+    *field = ORDER;
+    header->fortran = take(text, "True");
+    return strcmp(key, "fortran_order") == 0 && (header->fortran || take(text, "False"));
+}
+
 static bool parse_dictionary(struct text text, struct array_header *header,
                              struct weights_tensor *tensor)
 {
-    enum { DESCR = 1, ORDER = 2, SHAPE = 4, ALL = 7 };
     int seen = 0;
-    char key[16];
+    int field = 0;
     if (!take(&text, "{"))
         return false;
     while (!take(&text, "}")) {
-        if (!take_string(&text, key, sizeof key) || !take(&text, ":"))
-            return false;
-        int field = strcmp(key, "descr") == 0           ? DESCR
-                    : strcmp(key, "fortran_order") == 0 ? ORDER
-                    : strcmp(key, "shape") == 0         ? SHAPE
-                                                        : 0;
-        if (field == 0 || (seen & field))
+        if (!parse_field(&text, &field, header, tensor) || (seen & field))
             return false;
         seen |= field;
-        bool ok = true;
-        if (field == DESCR)
-            ok = take_string(&text, header->descr, sizeof header->descr);
-        else if (field == SHAPE)
-            ok = take_shape(&text, tensor);
-        else
-            ok = (header->fortran = take(&text, "True")) || take(&text, "False");
-        if (!ok)
-            return false;
         if (!take(&text, ",")) {
             if (!take(&text, "}"))
                 return false;
@@ -136,7 +142,7 @@ static bool parse_dictionary(struct text text, struct array_header *header,
         }
     }
     skip_blanks(&text);
-    return seen == ALL && text.at == text.limit;
+    return seen == ALL_FIELDS && text.at == text.limit;
 }
 
 /* ---- one array ---------------------------------------------------------------------- */
