@@ -35,18 +35,21 @@ static void print_keys(const char *title, const char *text, enum key_status stat
 
 int main(void)
 {
-    printf("# Configuration keys\n\n"
-           "Written by `make docs` from the table in lib/config; do not edit. Names, types and defaults\n"
-           "are Detectron2's; keys under `MDET.` are ours. Give them in a YAML file (`--config FILE`) or at\n"
-           "the end of a command line (`SOLVER.BASE_LR 0.0005`).\n\nPresets:");
+    printf(
+        "# Configuration keys\n\n"
+        "Written by `make docs` from the table in lib/config; do not edit. Names, types and defaults\n"
+        "are Detectron2's; keys under `MDET.` are ours. Give them in a YAML file (`--config FILE`) or at\n"
+        "the end of a command line (`SOLVER.BASE_LR 0.0005`).\n\nPresets:");
     for (size_t i = 0; i < config_preset_count(); i++)
         printf("%s `%s`", i ? "," : "", config_preset_name(i));
     printf("\n");
     print_keys("Keys in use", "Each does what it does in Detectron2.", KEY_USED);
-    print_keys("Keys with one possible value", "Another value than the default is refused.", KEY_ONLY);
-    print_keys("Keys without effect here",
-               "Accepted, so that a configuration of Detectron2 can be read; another value than the default\n"
-               "gets one warning.",
-               KEY_IGNORED);
+    print_keys("Keys with one possible value", "Another value than the default is refused.",
+               KEY_ONLY);
+    print_keys(
+        "Keys without effect here",
+        "Accepted, so that a configuration of Detectron2 can be read; another value than the default\n"
+        "gets one warning.",
+        KEY_IGNORED);
     return fflush(stdout) == 0 ? 0 : 1;
 }
