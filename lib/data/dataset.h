@@ -21,6 +21,7 @@ struct dataset_image {
     int64_t     id;            /* the file's (COCO), else 1, 2, ... */
     int         width, height; /* 0: not known before the image is read */
     size_t      first, count;  /* annotations[first .. first + count) */
+    size_t      source_index;  /* what a source's read_image is asked for; kept by a split */
 };
 
 /* Where pixels come from when not from a folder of files. */
@@ -61,7 +62,8 @@ void      dataset_free(struct dataset *dataset);
 
 /* Oriented RGB8 pixels. A size that differs from the annotation file's is MD_EMISMATCH. */
 md_status dataset_read_image(const struct dataset *dataset, size_t index, struct memory *memory, md_image *out);
-/* Fills in widths and heights that are 0 by reading image headers (threads of them at once). */
+/* Fills in widths and heights that are 0 by reading image headers (threads of them at once). What
+ * cannot be read keeps 0: reading its pixels will say why. The readers of files do it when opening. */
 md_status dataset_probe_sizes(struct dataset *dataset, int threads);
 
 /* Two disjoint parts that share the images' folder, the first with round(fraction * count) of them,

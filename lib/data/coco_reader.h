@@ -1,0 +1,51 @@
+/* coco_reader.h - the three lists of a COCO annotation file, as they stand there. */
+#ifndef DATA_COCO_READER_H
+#define DATA_COCO_READER_H
+
+#include <stdbool.h>
+
+#include "core/arena.h"
+
+struct coco_image {
+    int64_t     id;
+    const char *name;
+    int         width, height; /* 0: not given */
+    size_t      offset;        /* of the element in the file, for messages */
+};
+
+struct coco_category {
+    int64_t     id;
+    const char *name;
+    size_t      offset;
+    int         class_id; /* left to the caller */
+};
+
+struct coco_annotation {
+    int64_t id, image_id, category_id;
+    float   box[4]; /* x0, y0, x1, y1 */
+    float   area;
+    bool    crowd;
+    size_t  offset;
+};
+
+/* Lists may come in any order; memory holds these arrays and names, nothing else of the file. */
+struct coco_lists {
+    struct memory          *memory;
+    const char             *path; /* borrowed */
+    const char             *text;
+    size_t                  size;
+    struct arena            names;
+    struct coco_image      *images;
+    size_t                  image_count, image_capacity;
+    struct coco_category   *categories;
+    size_t                  category_count, category_capacity;
+    struct coco_annotation *annotations;
+    size_t                  annotation_count, annotation_capacity;
+};
+
+void      coco_lists_init(struct coco_lists *lists, struct memory *memory, const char *path);
+md_status coco_read(struct coco_lists *lists, const void *bytes, size_t size); /* bytes are borrowed */
+void      coco_lists_free(struct coco_lists *lists);
+size_t    coco_line(const struct coco_lists *lists, size_t offset); /* counted from 1 */
+
+#endif
