@@ -6,8 +6,9 @@
  * unless said otherwise; indices, classes and counts are TENSOR_I32.
  *
  * Lists whose length depends on the data have a fixed capacity and a count on the device; rows
- * beyond the count are zero (class -1, image -1). `rows` [1] is such a count: a backend may skip
- * the rows beyond it, whose outputs are then unspecified, or compute them.
+ * beyond the count are zero (class -1, image -1). `rows` [1] is such a count, and absent means all:
+ * a backend may skip the rows beyond it, whose outputs are then unspecified, or compute them.
+ * Decisions about boxes are float32 in the order of tensor/box_math.h, so that devices agree.
  * Outputs come first. Tensors do not overlap unless said so. "+=" outputs must be initialised.
  * Nothing here allocates from the workspace; scratch is stream_scratch. */
 #ifndef TENSOR_OPS_H
@@ -23,7 +24,7 @@ struct op_cache; /* what a backend made of a weight: packed copies, keyed by use
  * absent and bias the layer's own. The effective weight is value[o,...] * scale[o]. */
 struct weight {
     struct tensor    value;   /* convolution [out, kh, kw, in/groups]; linear [out, in] */
-    struct tensor    scale;   /* [out], may be absent */
+    struct tensor    scale;   /* [out], may be absent; a linear layer has none */
     struct tensor    bias;    /* [out], may be absent */
     const uint64_t  *version; /* changes whenever value, scale or bias do */
     struct op_cache *cache;   /* the backend's; starts NULL */
@@ -90,7 +91,8 @@ struct pool_geometry {
     int kernel, stride, pad;
 };
 
-/* Maximum over the window's part inside the image; out [n,(h+2p-k)/s+1,...,c]. */
+/* Maximum over the window's part inside the image; out [n,(h+2p-k)/s+1,...,c]; k > p. What becomes
+ * of NaN is unspecified. */
 typedef md_status maxpool_forward_fn(struct stream *stream, struct tensor *out,
                                      const struct tensor *in, struct pool_geometry geometry);
 /* in_grad += out_grad at the first maximum (row-major) of each window. */
@@ -200,8 +202,8 @@ struct match_params {
     bool  zero_iou_matches; /* even when that best IoU is 0, as Detectron2 does */
 };
 /* boxes [m,4] for all images, or [n,m,4] with counts [n] (absent: m); gt [n,g,4], gt_counts [n].
- * match [n,m] = index of the best truth (lowest on ties; 0 without truths), label [n,m] = 0, 1, -1;
- * -1 beyond the count. IoU = I > 0 ? I / ((Sa + Sb) - I) : 0 in float. */
+ * match [n,m] = index of the best truth (lowest on ties; 0 without truths and beyond the count),
+ * label [n,m] = 0, 1 or -1; all 0 without truths; -1 beyond the count. IoU = I > 0 ? I / ((Sa + Sb) - I) : 0 in float. */
 typedef md_status match_fn(struct stream *stream, struct tensor *match, struct tensor *label,
                            const struct tensor *boxes, const struct tensor *counts,
                            const struct tensor *gt, const struct tensor *gt_counts,
@@ -289,7 +291,8 @@ typedef md_status rpn_loss_fn(struct stream *stream, struct tensor *loss,
 typedef md_status softmax_fn(struct stream *stream, struct tensor *out, const struct tensor *in,
                              const struct tensor *rows);
 /* loss [1] = mean over rows of -log softmax(logits)[class] (0 when there are none); grad [cap,k]
- * overwritten, zero beyond rows (absent: not wanted). stats [4] F32 = correct, foreground, correct
+ * overwritten, zero beyond rows (absent: not wanted). A row whose class is not in [0,k) adds
+ * nothing, but counts in the mean. stats [4] F32 = correct, foreground, correct
  * foreground, foreground taken for background; background is class k - 1. */
 typedef md_status softmax_loss_fn(struct stream *stream, struct tensor *loss, struct tensor *grad,
                                   struct tensor *stats, const struct tensor *logits,

@@ -9,7 +9,7 @@
 
 enum tensor_type { TENSOR_F32, TENSOR_I32, TENSOR_U8, TENSOR_BF16, TENSOR_F16 };
 
-enum { TENSOR_MAX_RANK = 5 };
+enum { TENSOR_MAX_RANK = 5, SHAPE_ANY = -1 };
 
 struct shape {
     int     rank;
@@ -33,13 +33,14 @@ static inline bool tensor_given(const struct tensor *t)
     return t && t->shape.rank > 0;
 }
 
-size_t tensor_type_bytes(enum tensor_type type);
-/* Elements; -1 when a dimension is negative or the product overflows. */
+size_t      tensor_type_bytes(enum tensor_type type);
+const char *tensor_type_name(enum tensor_type type); /* "f32" */
+/* Elements, 0 for rank 0; -1 when a dimension is negative or the product overflows. */
 int64_t shape_count(struct shape shape);
 bool    shape_equal(struct shape a, struct shape b);
 int64_t tensor_count(const struct tensor *t);
-size_t  tensor_bytes(const struct tensor *t);
-/* "[2,200,336,256]" into `text`. */
+size_t  tensor_bytes(const struct tensor *t); /* SIZE_MAX when there is no such size */
+/* "[2,200,336,256]" into `text`; SHAPE_ANY is written "?". */
 const char *shape_text(struct shape shape, char text[96]);
 
 /* The same memory seen with another shape of equal count (asserted). */

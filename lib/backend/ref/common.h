@@ -1,0 +1,45 @@
+/* common.h - what the plain loops share: typed data, counts, and selection by a total order. */
+#ifndef BACKEND_REF_COMMON_H
+#define BACKEND_REF_COMMON_H
+
+#include "backend/backends.h"
+
+static inline float *f32(const struct tensor *t)
+{
+    return t->data;
+}
+
+static inline int32_t *i32(const struct tensor *t)
+{
+    return t->data;
+}
+
+/* A count from the device, held inside [0, limit]. */
+static inline int64_t clamp_count(int64_t count, int64_t limit)
+{
+    return count < 0 ? 0 : count < limit ? count : limit;
+}
+
+/* The rows to compute of `capacity`: all when `rows` is absent. */
+static inline int64_t row_count(const struct tensor *rows, int64_t capacity)
+{
+    return tensor_given(rows) ? clamp_count(i32(rows)[0], capacity) : capacity;
+}
+
+/* Whether item a comes before item b: a total order. */
+typedef bool before_fn(const void *context, int32_t a, int32_t b);
+
+/* Items that came first of all those offered so far, in a heap whose root is the last of them. */
+struct selection {
+    int32_t    *items; /* [capacity], the caller's */
+    int64_t     count, capacity;
+    before_fn  *before;
+    const void *context;
+};
+
+void selection_offer(struct selection *selection, int32_t item);
+void selection_sort(struct selection *selection); /* first item first; offer nothing after it */
+
+void sort_ascending(int32_t *items, int64_t count);
+
+#endif

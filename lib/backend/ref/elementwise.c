@@ -1,0 +1,89 @@
+/* elementwise.c - fill, copy, add, scale, ReLU's gradient, the SGD step, and reductions. */
+#include <math.h>
+#include <string.h>
+
+#include "backend/ref/common.h"
+
+md_status ref_fill(struct stream *stream, struct tensor *out, float value)
+{
+    (void)stream;
+    int64_t count = tensor_count(out);
+    for (int64_t i = 0; i < count; i++) {
+        if (out->type == TENSOR_I32)
+            i32(out)[i] = (int32_t)value;
+        else
+            f32(out)[i] = value;
+    }
+    return MD_OK;
+}
+
+md_status ref_copy(struct stream *stream, struct tensor *out, const struct tensor *in)
+{
+    (void)stream;
+    if (tensor_count(in) > 0)
+        memcpy(out->data, in->data, tensor_bytes(in));
+    return MD_OK;
+}
+
+md_status ref_add(struct stream *stream, struct tensor *out, const struct tensor *in)
+{
+    (void)stream;
+    int64_t count = tensor_count(out);
+    for (int64_t i = 0; i < count; i++)
+        f32(out)[i] += f32(in)[i];
+    return MD_OK;
+}
+
+md_status ref_scale(struct stream *stream, struct tensor *out, float factor)
+{
+    (void)stream;
+    int64_t count = tensor_count(out);
+    for (int64_t i = 0; i < count; i++)
+        f32(out)[i] *= factor;
+    return MD_OK;
+}
+
+md_status ref_relu_backward(struct stream *stream, struct tensor *grad, const struct tensor *out)
+{
+    (void)stream;
+    int64_t count = tensor_count(out);
+    for (int64_t i = 0; i < count; i++)
+        f32(grad)[i] = f32(out)[i] > 0 ? f32(grad)[i] : 0;
+    return MD_OK;
+}
+
+md_status ref_sgd_step(struct stream *stream, struct tensor *value, struct tensor *momentum,
+                       const struct tensor *grad, const struct sgd_params *params)
+{
+    (void)stream;
+    const int64_t count = tensor_count(value);
+    float        *p = f32(value), *v = f32(momentum);
+    for (int64_t i = 0; i < count; i++) {
+        float g = f32(grad)[i] + params->weight_decay * p[i];
+        v[i] = params->first ? g : params->momentum * v[i] + g;
+        p[i] -= params->lr * (params->nesterov ? g + params->momentum * v[i] : v[i]);
+    }
+    return MD_OK;
+}
+
+md_status ref_sum_squares(struct stream *stream, struct tensor *out, const struct tensor *in)
+{
+    (void)stream;
+    const int64_t count = tensor_count(in);
+    double        sum = 0;
+    for (int64_t i = 0; i < count; i++)
+        sum += (double)f32(in)[i] * (double)f32(in)[i];
+    f32(out)[0] = (float)sum;
+    return MD_OK;
+}
+
+md_status ref_all_finite(struct stream *stream, struct tensor *out, const struct tensor *in)
+{
+    (void)stream;
+    const int64_t count = tensor_count(in);
+    bool          finite = true;
+    for (int64_t i = 0; i < count && finite; i++)
+        finite = isfinite(f32(in)[i]);
+    i32(out)[0] = finite;
+    return MD_OK;
+}

@@ -1,0 +1,186 @@
+/* losses.c - softmax, and the losses of RPN and box head with their gradients. */
+#include <math.h>
+#include <string.h>
+
+#include "backend/ref/common.h"
+#include "tensor/box_math.h"
+
+/* Smooth L1 of one number, and its derivative. Below this beta it is |x|, as in Detectron2. */
+static double smooth_l1(double x, double beta, double *derivative)
+{
+    const double size = fabs(x), sign = x > 0 ? 1 : x < 0 ? -1 : x; /* NaN stays */
+    if (beta >= 1e-5 && size < beta) {
+        *derivative = x / beta;
+        return 0.5 * x * x / beta;
+    }
+    *derivative = sign;
+    return beta >= 1e-5 ? size - 0.5 * beta : size;
+}
+
+/* Sum over the four deltas; grad[d] += scale * derivative when grad is wanted. */
+static double box_smooth_l1(const float deltas[4], const float wanted[4], double beta, double scale,
+                            float *grad)
+{
+    double sum = 0;
+    for (int d = 0; d < 4; d++) {
+        double derivative;
+        sum += smooth_l1((double)deltas[d] - (double)wanted[d], beta, &derivative);
+        if (grad)
+            grad[d] = (float)(scale * derivative);
+    }
+    return sum;
+}
+
+static void clear(struct tensor *t)
+{
+    if (tensor_given(t) && tensor_count(t) > 0)
+        memset(t->data, 0, tensor_bytes(t));
+}
+
+/* ---- RPN ---------------------------------------------------------------------------------- */
+
+/* BCE with logits of one anchor; its gradient to *grad when wanted. */
+static double binary_cross_entropy(double logit, double label, double scale, float *grad)
+{
+    const double small = exp(-fabs(logit));
+    const double sigmoid = logit >= 0 ? 1 / (1 + small) : small / (1 + small);
+    if (grad)
+        *grad = (float)(scale * (sigmoid - label));
+    return (logit > 0 ? logit : logit < 0 ? 0 : logit) - logit * label + log1p(small);
+}
+
+static double anchor_box_loss(const struct rpn_loss_inputs *in, const struct rpn_loss_params *params,
+                              int64_t image, int64_t anchor, float *deltas_grad)
+{
+    const int64_t n = in->match->shape.dims[0], g = in->gt->shape.dims[1];
+    const int64_t at = level_slab_index(in->layout, n, image, anchor);
+    const int64_t truth = image * g + i32(in->match)[image * in->layout->total + anchor];
+    float         wanted[4];
+    box_encode(wanted, f32(in->anchors) + 4 * anchor, f32(in->gt) + 4 * truth, params->weights);
+    return box_smooth_l1(f32(in->deltas) + 4 * at, wanted, (double)params->smooth_l1_beta,
+                         (double)params->box_scale, deltas_grad ? deltas_grad + 4 * at : NULL);
+}
+
+md_status ref_rpn_loss(struct stream *stream, struct tensor *loss, struct tensor *logits_grad,
+                       struct tensor *deltas_grad, const struct rpn_loss_inputs *in,
+                       const struct rpn_loss_params *params)
+{
+    (void)stream;
+    const int64_t n = in->match->shape.dims[0], b = in->index->shape.dims[1];
+    float        *to_logits = tensor_given(logits_grad) ? f32(logits_grad) : NULL;
+    float        *to_deltas = tensor_given(deltas_grad) ? f32(deltas_grad) : NULL;
+    double        class_sum = 0, box_sum = 0;
+    clear(logits_grad);
+    clear(deltas_grad);
+    for (int64_t image = 0; image < n; image++) {
+        const int32_t *counts = i32(in->index_counts) + 2 * image;
+        const int64_t  foreground = clamp_count(counts[0], b);
+        const int64_t  sampled = foreground + clamp_count(counts[1], b - foreground);
+        for (int64_t i = 0; i < sampled; i++) {
+            const int64_t anchor = i32(in->index)[image * b + i];
+            const int64_t at = level_slab_index(in->layout, n, image, anchor);
+            class_sum += binary_cross_entropy((double)f32(in->logits)[at], i < foreground,
+                                              (double)params->class_scale,
+                                              to_logits ? to_logits + at : NULL);
+            if (i < foreground)
+                box_sum += anchor_box_loss(in, params, image, anchor, to_deltas);
+        }
+    }
+    f32(loss)[0] = (float)(class_sum * (double)params->class_scale);
+    f32(loss)[1] = (float)(box_sum * (double)params->box_scale);
+    return MD_OK;
+}
+
+/* ---- classes ------------------------------------------------------------------------------ */
+
+/* log sum exp(in), from the maximum at *best (the first one). */
+static double log_sum_exp(const float *in, int64_t k, int64_t *best)
+{
+    *best = 0;
+    for (int64_t i = 1; i < k; i++)
+        if (in[i] > in[*best])
+            *best = i;
+    double sum = 0;
+    for (int64_t i = 0; i < k; i++)
+        sum += exp((double)in[i] - (double)in[*best]);
+    return (double)in[*best] + log(sum);
+}
+
+md_status ref_softmax(struct stream *stream, struct tensor *out, const struct tensor *in,
+                      const struct tensor *rows)
+{
+    (void)stream;
+    const int64_t cap = in->shape.dims[0], k = in->shape.dims[1];
+    const int64_t computed = row_count(rows, cap);
+    for (int64_t row = 0; row < cap && k > 0; row++) {
+        int64_t      best;
+        const double total = log_sum_exp(f32(in) + row * k, k, &best);
+        for (int64_t i = 0; i < k; i++)
+            f32(out)[row * k + i] =
+                row < computed ? (float)exp((double)f32(in)[row * k + i] - total) : 0;
+    }
+    return MD_OK;
+}
+
+/* Counts of a batch: see stats in ops.h. */
+static void count_row(float stats[4], int64_t predicted, int64_t wanted, int64_t background)
+{
+    stats[0] += predicted == wanted;
+    if (wanted != background) {
+        stats[1] += 1;
+        stats[2] += predicted == wanted;
+        stats[3] += predicted == background;
+    }
+}
+
+md_status ref_softmax_loss(struct stream *stream, struct tensor *loss, struct tensor *grad,
+                           struct tensor *stats, const struct tensor *logits,
+                           const struct tensor *classes, const struct tensor *rows)
+{
+    (void)stream;
+    const int64_t cap = logits->shape.dims[0], k = logits->shape.dims[1];
+    const int64_t computed = row_count(rows, cap);
+    double        sum = 0;
+    clear(grad);
+    clear(stats);
+    for (int64_t row = 0; row < computed; row++) {
+        const float  *in = f32(logits) + row * k;
+        const int64_t wanted = i32(classes)[row];
+        int64_t       best;
+        if (wanted < 0 || wanted >= k)
+            continue;
+        const double total = log_sum_exp(in, k, &best);
+        sum += total - (double)in[wanted];
+        count_row(f32(stats), best, wanted, k - 1);
+        for (int64_t i = 0; i < k && tensor_given(grad); i++)
+            f32(grad)[row * k + i] =
+                (float)((exp((double)in[i] - total) - (i == wanted)) / (double)computed);
+    }
+    f32(loss)[0] = computed > 0 ? (float)(sum / (double)computed) : 0;
+    return MD_OK;
+}
+
+/* ---- boxes -------------------------------------------------------------------------------- */
+
+md_status ref_box_loss(struct stream *stream, struct tensor *loss, struct tensor *grad,
+                       const struct box_loss_inputs *in, const struct box_loss_params *params)
+{
+    (void)stream;
+    const int64_t columns = in->deltas->shape.dims[1];
+    const int64_t computed = row_count(in->rows, in->deltas->shape.dims[0]);
+    const double  scale = (double)params->scale / (double)(computed > 0 ? computed : 1);
+    double        sum = 0;
+    clear(grad);
+    for (int64_t row = 0; row < computed; row++) {
+        const int32_t class = i32(in->classes)[row];
+        if (class < 0 || class >= params->num_classes)
+            continue;
+        const int64_t at = row * columns + (params->class_agnostic ? 0 : 4 * (int64_t)class);
+        float         wanted[4];
+        box_encode(wanted, f32(in->rois) + 5 * row + 1, f32(in->targets) + 4 * row, params->weights);
+        sum += box_smooth_l1(f32(in->deltas) + at, wanted, (double)params->smooth_l1_beta, scale,
+                             tensor_given(grad) ? f32(grad) + at : NULL);
+    }
+    f32(loss)[0] = (float)(sum * scale);
+    return MD_OK;
+}
