@@ -6,10 +6,11 @@
 
 struct draw_color { uint8_t r, g, b, a; };
 
-/* Detectron2's palette is a starting point: distinct, readable on photographs; by class id. */
+/* By class id: 21 colours that differ also to the colour-blind, then again from the start. */
 struct draw_color draw_class_color(int class_id);
 
-/* Everything is clipped to the image; coordinates may be anything finite. RGB8, BGR8, RGBA8, BGRA8 and GRAY8. */
+/* Everything is clipped to the image, in any pixel format. Coordinates may be of any size; what has
+ * one that is not finite is not drawn. Pixel (0,0) covers [0,1) x [0,1). */
 void draw_fill(md_image *image, float x0, float y0, float x1, float y1, struct draw_color color);
 void draw_line(md_image *image, float x0, float y0, float x1, float y1, float width, struct draw_color color);
 void draw_box(md_image *image, float x0, float y0, float x1, float y1, float width, struct draw_color color);

@@ -78,8 +78,8 @@ static uint8_t luma(const uint8_t *pixel, struct layout from)
     return (uint8_t)(sum >> 16);
 }
 
-static void convert_row(uint8_t *out, md_pixel_format to_format, const uint8_t *in,
-                        md_pixel_format from_format, int width)
+void image_convert_row(uint8_t *out, md_pixel_format to_format, const uint8_t *in,
+                       md_pixel_format from_format, int width)
 {
     struct layout from = layout_of(from_format);
     struct layout to = layout_of(to_format);
@@ -111,7 +111,7 @@ md_status image_convert(md_image *out, struct memory *memory, const md_image *im
         if (format == image->format)
             memcpy(row, in, (size_t)result.stride);
         else
-            convert_row(row, format, in, image->format, image->width);
+            image_convert_row(row, format, in, image->format, image->width);
     }
     *out = result;
     return MD_OK;

@@ -27,6 +27,8 @@ md_status image_probe(int *width, int *height, const char *name, const void *byt
 /* By suffix: .png, .jpg / .jpeg (quality 92, 4:4:4), .bmp. Written atomically. */
 md_status image_save(const md_image *image, struct memory *memory, const char *path);
 
+/* One row of `width` pixels from one format to another; gray by Pillow's luma, new alpha 255. */
+void      image_convert_row(uint8_t *out, md_pixel_format to, const uint8_t *in, md_pixel_format from, int width);
 md_status image_convert(md_image *out, struct memory *memory, const md_image *image, md_pixel_format format);
 void      image_flip_horizontal(md_image *image); /* in place */
 
