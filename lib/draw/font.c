@@ -12,7 +12,7 @@
  * small letters begin at 8, descenders end at 36; one line is 44 units high. `width` is the
  * distance from the leftmost to the rightmost stroke. */
 
-enum { LINE_UNITS = 44, ABOVE_CAPITALS = 7, SPACING = 7 };
+enum { LINE_UNITS = 44, ABOVE_CAPITALS = 7, SPACING = 8 };
 
 struct glyph {
     uint32_t    code; /* Unicode */
@@ -184,7 +184,7 @@ static const float guide_lines[5] = {-ABOVE_CAPITALS, 0, 8, 28, LINE_UNITS - ABO
 static struct metrics measure(float height)
 {
     struct metrics m = {.scale = height / LINE_UNITS};
-    m.stroke = fmaxf(1.15f, height * 0.085f);
+    m.stroke = fmaxf(1.1f, height * 0.083f);
     m.phase = (int)(m.stroke + 0.5f) % 2 == 1 ? 0.5f : 0.0f;
     for (int i = 0; i < 5; i++) {
         float y = (guide_lines[i] + ABOVE_CAPITALS) * m.scale;
