@@ -1,6 +1,7 @@
 /* strings.c - a hash table from text to index, edit distance, numbers in the C locale, clock. */
 #include "core/strings.h"
 
+#include <float.h>
 #include <locale.h>
 #include <math.h>
 #include <stdio.h>
@@ -182,8 +183,37 @@ size_t utf8_length(const char *bytes, size_t size)
 
 /* ---- numbers ---------------------------------------------------------------- */
 
+/* Most numbers are short decimals without exponent: up to 15 digits and their power of ten
+ * are exact doubles, so that their one division gives the nearest double, as strtod would. */
+static bool parse_short(const char *text, double *out)
+{
+    static const double powers[] = {1e0, 1e1, 1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
+                                    1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15};
+    bool negative = *text == '-';
+    const char *point = NULL;
+    int64_t digits = 0;
+    int count = 0;
+    text += negative;
+    for (; *text; text++) {
+        if (*text == '.' && !point) {
+            point = text;
+            continue;
+        }
+        if (*text < '0' || *text > '9' || ++count > 15)
+            return false;
+        digits = digits * 10 + (*text - '0');
+    }
+    if (count == 0 || FLT_EVAL_METHOD != 0) /* wider arithmetic would round twice */
+        return false;
+    double value = (double)digits / powers[point ? text - point - 1 : 0];
+    *out = negative ? -value : value;
+    return true;
+}
+
 bool parse_double(const char *text, double *out)
 {
+    if (parse_short(text, out))
+        return true;
     /* strtod would skip blanks, and read hexadecimal and "nan(...)". */
     if (!*text || text[strcspn(text, " \t\n\v\f\rxX(")] != '\0')
         return false;

@@ -265,6 +265,28 @@ START_TEST(every_double_reads_back)
 }
 END_TEST
 
+/* Decimals of every length, with the point at every place, as the C library reads them. */
+START_TEST(decimals_are_read_as_the_c_library_does)
+{
+    struct random random = {2, random_stream(RANDOM_TEST, 2), 0};
+    for (int i = 0; i < 50000; i++) {
+        char text[32];
+        size_t length = 1 + (size_t)random_below(&random, 20);
+        for (size_t k = 0; k < length; k++)
+            text[k] = (char)('0' + random_below(&random, 10));
+        text[length] = '\0';
+        if (length > 1)
+            text[random_below(&random, length)] = '.';
+        if (length > 2 && i % 3 == 0 && text[1] != '.')
+            text[0] = '-';
+        double value = 0;
+        double expected = strtod(text, NULL);
+        ck_assert_msg(parse_double(text, &value), "refused %s", text);
+        ck_assert_msg(memcmp(&value, &expected, sizeof value) == 0, "%s as %.17g", text, value);
+    }
+}
+END_TEST
+
 START_TEST(the_clock_runs_forward)
 {
     double before = clock_seconds();
@@ -280,4 +302,5 @@ SUITE("core/strings", TEST(numbers_names_in_order), TEST(table_leaks_nothing_whe
       TEST(nearest_name), TEST(endings), TEST(lengths_of_utf8),
       TEST(the_processs_locale_does_not_matter), TEST(parses_whole_texts_only),
       TEST(parses_integers_that_fit), TEST(prints_the_shortest_that_reads_back),
-      TEST(every_double_reads_back), TEST(the_clock_runs_forward))
+      TEST(every_double_reads_back),
+      TEST(decimals_are_read_as_the_c_library_does), TEST(the_clock_runs_forward))
