@@ -18,6 +18,10 @@ BUILD    := build/$(MODE)
 # Where the libraries and programs go: build/ itself for a release.
 OUT      := $(if $(filter release,$(MODE)),build,$(BUILD))
 
+ifeq ($(filter release debug asan tsan,$(MODE)),)
+$(error MODE is release, debug, asan or tsan, not '$(MODE)')
+endif
+
 # libgomp and oneDNN are not instrumented: every parallel loop would look like a race.
 ifeq ($(MODE),tsan)
 override ONEDNN := 0
@@ -49,9 +53,6 @@ CFLAGS_asan    := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all 
 CFLAGS_tsan    := -O1 -g -fsanitize=thread
 LDFLAGS_asan   := -fsanitize=address,undefined
 LDFLAGS_tsan   := -fsanitize=thread
-ifeq ($(origin CFLAGS_$(MODE)),undefined)
-$(error MODE is release, debug, asan or tsan, not '$(MODE)')
-endif
 # Exactness: no contraction into fused multiply-adds behind our back.
 BASE_CFLAGS := -std=c11 -ffp-contract=off -fPIC -fvisibility=hidden -pthread $(WARNINGS) \
                $(CFLAGS_$(MODE)) $(FEATURE_CFLAGS)
