@@ -43,7 +43,8 @@ void config_free(struct config *config)
 
 static bool looks_like_file(const char *name)
 {
-    return string_ends_with(name, ".yaml") || string_ends_with(name, ".yml") || string_ends_with(name, ".txt");
+    return string_ends_with(name, ".yaml") || string_ends_with(name, ".yml") ||
+           string_ends_with(name, ".txt");
 }
 
 md_status config_create(struct config **out, struct memory *memory, const struct log *log,
@@ -90,7 +91,8 @@ md_status config_unknown_key(const char *where, const char *key)
     for (size_t i = 0; i < config_key_count(); i++) {
         const char *name = config_key_at(i)->name;
         if (strncmp(name, key, length) == 0 && name[length] == '.')
-            return ERROR(MD_ENOTFOUND, "%s%s is a section, not a key; its first key is %s", where, key, name);
+            return ERROR(MD_ENOTFOUND, "%s%s is a section, not a key; its first key is %s", where,
+                         key, name);
     }
     const char *nearest = config_key_nearest(key);
     if (nearest)
@@ -99,8 +101,8 @@ md_status config_unknown_key(const char *where, const char *key)
 }
 
 /* Is the value the one in the key table? */
-static md_status is_initial(struct config *config, const struct config_key *key, const struct value *value,
-                            bool *out)
+static md_status is_initial(struct config *config, const struct config_key *key,
+                            const struct value *value, bool *out)
 {
     struct arena arena;
     struct value initial;
@@ -238,8 +240,8 @@ md_status config_get_string(const struct config *config, const char *key, const 
     return MD_OK;
 }
 
-md_status config_get_numbers(const struct config *config, const char *key, double *out, size_t capacity,
-                             size_t *count)
+md_status config_get_numbers(const struct config *config, const char *key, double *out,
+                             size_t capacity, size_t *count)
 {
     const struct value *value = config_value(config, key);
     if (!value)
@@ -247,7 +249,8 @@ md_status config_get_numbers(const struct config *config, const char *key, doubl
     if (value->kind != VALUE_LIST)
         return wrong_kind(key, value, "a list");
     if (value->list.count > capacity)
-        return ERROR(MD_EINVAL, "%s has %zu numbers, more than %zu", key, value->list.count, capacity);
+        return ERROR(MD_EINVAL, "%s has %zu numbers, more than %zu", key, value->list.count,
+                     capacity);
     for (size_t i = 0; i < value->list.count; i++)
         if (!as_double(&value->list.items[i], &out[i]))
             return wrong_kind(key, &value->list.items[i], "a number");

@@ -29,7 +29,8 @@ static md_status put_list(struct buffer *out, const struct value *list, int inde
 /* ---- sections ----------------------------------------------------------- */
 
 /* The headings of `name` that `previous` was not under yet; returns how deep the key itself is. */
-static md_status put_headings(struct buffer *out, const char *previous, const char *name, int *depth)
+static md_status put_headings(struct buffer *out, const char *previous, const char *name,
+                              int *depth)
 {
     size_t start = 0; /* of the present part of the name */
     bool same = true; /* as in `previous` up to here */
@@ -47,7 +48,8 @@ static md_status put_headings(struct buffer *out, const char *previous, const ch
     return st;
 }
 
-static md_status put_key(struct buffer *out, const char *previous, const char *name, const struct value *value)
+static md_status put_key(struct buffer *out, const char *previous, const char *name,
+                         const struct value *value)
 {
     int depth = 0;
     md_status st = put_headings(out, previous, name, &depth);

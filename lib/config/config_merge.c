@@ -13,10 +13,10 @@ enum { MAX_BASES = 8, MAX_WHERE = 300 };
 
 /* A file and those whose _BASE_ led to it. */
 struct origin {
-    const char          *name;  /* of the file or text, for messages */
-    bool                 file;
-    char                 resolved[PATH_MAX]; /* without links and "..", to see a cycle */
-    int                  depth;
+    const char *name; /* of the file or text, for messages */
+    bool file;
+    char resolved[PATH_MAX]; /* without links and "..", to see a cycle */
+    int depth;
     const struct origin *parent;
 };
 
@@ -48,12 +48,13 @@ static md_status apply_entry(struct config *config, struct arena *arena, const c
     if (!entry->text || (entry->quoted && type == KEY_STRING))
         st = value_fit(&value, type) ? MD_OK : MD_END;
     else
-        st = value_from_text(arena, *entry->text || entry->quoted ? entry->text : "~", type, &value);
+        st =
+            value_from_text(arena, *entry->text || entry->quoted ? entry->text : "~", type, &value);
     if (st == MD_END) {
         char found[96];
         value_describe(&value, found, sizeof found);
-        return ERROR(MD_EFORMAT, "%s%s: expected %s, found %s", where, entry->key, config_key_type_name(type),
-                     found);
+        return ERROR(MD_EFORMAT, "%s%s: expected %s, found %s", where, entry->key,
+                     config_key_type_name(type), found);
     }
     return st < 0 ? st : config_assign(config, index, &value, CONFIG_FROM_FILE);
 }
@@ -62,18 +63,20 @@ static md_status apply_entry(struct config *config, struct arena *arena, const c
 
 static md_status merge_file(struct config *config, const char *path, const struct origin *parent);
 
-static md_status merge_base(struct config *config, const struct yaml_entry *base, const struct origin *origin)
+static md_status merge_base(struct config *config, const struct yaml_entry *base,
+                            const struct origin *origin)
 {
     char *path = NULL;
     char *folder = NULL;
     md_status st = MD_OK;
     if (!base->text || !*base->text)
-        FAIL(MD_EFORMAT, "%s:%zu: _BASE_ must be one path or the name of a preset", origin->name, base->line);
+        FAIL(MD_EFORMAT, "%s:%zu: _BASE_ must be one path or the name of a preset", origin->name,
+             base->line);
     if (config_is_preset(base->text))
         return config_apply_preset(config, base->text);
     if (!origin->file)
-        FAIL(MD_EFORMAT, "%s:%zu: _BASE_ here can only be the name of a preset, not %s", origin->name,
-             base->line, base->text);
+        FAIL(MD_EFORMAT, "%s:%zu: _BASE_ here can only be the name of a preset, not %s",
+             origin->name, base->line, base->text);
     if (base->text[0] == '/') {
         TRY(memory_copy_string(config->memory, &path, base->text));
     } else {
@@ -83,8 +86,8 @@ static md_status merge_base(struct config *config, const struct yaml_entry *base
         TRY(path_join(config->memory, &path, length ? folder : ".", base->text));
     }
     if (!file_exists(path))
-        FAIL(MD_ENOTFOUND, "%s:%zu: _BASE_: no file %s; the name of a preset may stand here too", origin->name,
-             base->line, path);
+        FAIL(MD_ENOTFOUND, "%s:%zu: _BASE_: no file %s; the name of a preset may stand here too",
+             origin->name, base->line, path);
     TRY(merge_file(config, path, origin));
 fail:
     memory_free(config->memory, path);
@@ -92,7 +95,8 @@ fail:
     return st;
 }
 
-static md_status merge_text(struct config *config, const char *text, size_t size, const struct origin *origin)
+static md_status merge_text(struct config *config, const char *text, size_t size,
+                            const struct origin *origin)
 {
     struct arena arena;
     struct yaml_entries entries = {0};
@@ -113,10 +117,12 @@ fail:
 static md_status merge_file(struct config *config, const char *path, const struct origin *parent)
 {
     struct file_bytes bytes = {0};
-    struct origin origin = {.name = path, .file = true, .depth = parent ? parent->depth + 1 : 0, .parent = parent};
+    struct origin origin = {
+        .name = path, .file = true, .depth = parent ? parent->depth + 1 : 0, .parent = parent};
     md_status st = MD_OK;
     if (!realpath(path, origin.resolved))
-        snprintf(origin.resolved, sizeof origin.resolved, "%s", path); /* file_read says what is wrong */
+        snprintf(origin.resolved, sizeof origin.resolved, "%s",
+                 path); /* file_read says what is wrong */
     for (const struct origin *above = parent; above; above = above->parent)
         if (strcmp(above->resolved, origin.resolved) == 0)
             FAIL(MD_EFORMAT, "%s: _BASE_ leads back to %s", parent->name, path);

@@ -8,8 +8,8 @@
 
 #include "core/strings.h"
 
-#define USED(name, type, initial, help)    {name, KEY_USED, KEY_##type, initial, help},
-#define ONLY(name, type, initial, help)    {name, KEY_ONLY, KEY_##type, initial, help},
+#define USED(name, type, initial, help) {name, KEY_USED, KEY_##type, initial, help},
+#define ONLY(name, type, initial, help) {name, KEY_ONLY, KEY_##type, initial, help},
 #define IGNORED(name, type, initial, help) {name, KEY_IGNORED, KEY_##type, initial, help},
 
 static const struct config_key keys[] = {
@@ -61,16 +61,26 @@ const char *config_key_nearest(const char *name)
 const char *config_key_type_name(enum key_type type)
 {
     switch (type) {
-    case KEY_BOOL: return "bool";
-    case KEY_INT: return "int";
-    case KEY_FLOAT: return "float";
-    case KEY_OPTIONAL_FLOAT: return "float or None";
-    case KEY_STRING: return "str";
-    case KEY_NUMBERS: return "list of numbers";
-    case KEY_STRINGS: return "list of str";
-    case KEY_BOOLS: return "list of bool";
-    case KEY_NESTED: return "list of numbers or of lists of numbers";
-    case KEY_LIST: return "list";
+    case KEY_BOOL:
+        return "bool";
+    case KEY_INT:
+        return "int";
+    case KEY_FLOAT:
+        return "float";
+    case KEY_OPTIONAL_FLOAT:
+        return "float or None";
+    case KEY_STRING:
+        return "str";
+    case KEY_NUMBERS:
+        return "list of numbers";
+    case KEY_STRINGS:
+        return "list of str";
+    case KEY_BOOLS:
+        return "list of bool";
+    case KEY_NESTED:
+        return "list of numbers or of lists of numbers";
+    case KEY_LIST:
+        return "list";
     }
     return "";
 }

@@ -10,7 +10,7 @@ struct setting {
 };
 
 struct preset {
-    const char           *name;
+    const char *name;
     const struct setting *settings; /* what differs from the key table, in order; ends with NULL */
     const struct setting *more;     /* a second list, or NULL */
 };
@@ -100,12 +100,9 @@ static const struct setting tiny[] = {
 };
 
 static const struct preset presets[] = {
-    {"faster_rcnn_R_50_FPN_3x", r50, NULL},
-    {"faster_rcnn_R_101_FPN_3x", r101, NULL},
-    {"faster_rcnn_X_101_32x8d_FPN_3x", x101, NULL},
-    {"faster_rcnn_R_18_FPN", small, r18},
-    {"faster_rcnn_R_34_FPN", small, r34},
-    {"tiny", small, tiny},
+    {"faster_rcnn_R_50_FPN_3x", r50, NULL},         {"faster_rcnn_R_101_FPN_3x", r101, NULL},
+    {"faster_rcnn_X_101_32x8d_FPN_3x", x101, NULL}, {"faster_rcnn_R_18_FPN", small, r18},
+    {"faster_rcnn_R_34_FPN", small, r34},           {"tiny", small, tiny},
 };
 
 enum { PRESET_COUNT = sizeof presets / sizeof presets[0] };
@@ -141,11 +138,13 @@ static md_status unknown_preset(const char *name)
     for (size_t i = 0; i < PRESET_COUNT; i++)
         names[i] = presets[i].name;
     int nearest = string_nearest(name, names, PRESET_COUNT);
-    return ERROR(MD_ENOTFOUND,
-                 "no configuration %s%s%s%s; it is a file ending in .yaml, .yml or .txt, or one of %s, %s, %s, "
-                 "%s, %s, %s",
-                 name, nearest < 0 ? "" : " (did you mean ", nearest < 0 ? "" : names[nearest],
-                 nearest < 0 ? "" : "?)", names[0], names[1], names[2], names[3], names[4], names[5]);
+    if (nearest >= 0)
+        return ERROR(MD_ENOTFOUND, "no configuration %s (did you mean %s?)", name, names[nearest]);
+    return ERROR(
+        MD_ENOTFOUND,
+        "no configuration %s; give a file ending in .yaml, .yml or .txt, or one of %s, %s, "
+        "%s, %s, %s, %s",
+        name, names[0], names[1], names[2], names[3], names[4], names[5]);
 }
 
 static md_status assign_text(struct config *config, size_t index, const char *text)
@@ -156,7 +155,8 @@ static md_status assign_text(struct config *config, size_t index, const char *te
     arena_init(&arena, config->memory);
     md_status st = value_from_text(&arena, text, key->type, &value);
     if (st == MD_END)
-        st = ERROR(MD_EINTERNAL, "%s: the library's own value %s is of the wrong type", key->name, text);
+        st = ERROR(MD_EINTERNAL, "%s: the library's own value %s is of the wrong type", key->name,
+                   text);
     if (st == MD_OK)
         st = config_assign(config, index, &value, CONFIG_FROM_PRESET);
     arena_free(&arena);

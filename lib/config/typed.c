@@ -1,12 +1,11 @@
 /* typed.c - from keys to structs: ranges by table, then what needs more than a range. */
 #include "config/typed.h"
 
-#include <limits.h>
 #include <math.h>
 #include <stddef.h>
 #include <string.h>
 
-#include "config/tree.h"
+#include "config/typed_read.h"
 #include "core/error.h"
 
 /* ---- plain fields ------------------------------------------------------- */
@@ -14,16 +13,20 @@
 enum field_kind { FIELD_INT, FIELD_INT64, FIELD_FLOAT, FIELD_DOUBLE, FIELD_BOOL };
 
 struct field {
-    const char     *key;
+    const char *key;
     enum field_kind kind;
-    size_t          offset;       /* in struct typed_config */
-    double          least, most;  /* both allowed */
+    size_t offset;      /* in struct typed_config */
+    double least, most; /* both allowed */
 };
 
-#define FIELD(key, kind, member, least, most) {key, FIELD_##kind, offsetof(struct typed_config, member), least, most}
-#define FLAG(key, member)                     {key, FIELD_BOOL, offsetof(struct typed_config, member), 0, 1}
-
-enum { MAX_CHANNELS = 65536, MAX_EDGE = 65536, MAX_COUNT = 1000000 };
+#define FIELD(key, kind, member, least, most)                                                      \
+    {                                                                                              \
+        key, FIELD_##kind, offsetof(struct typed_config, member), least, most                      \
+    }
+#define FLAG(key, member)                                                                          \
+    {                                                                                              \
+        key, FIELD_BOOL, offsetof(struct typed_config, member), 0, 1                               \
+    }
 
 #define ITERATIONS 1e15 /* exact in a double, and more than anybody trains */
 
@@ -31,43 +34,46 @@ static const struct field fields[] = {
     FIELD("DATALOADER.NUM_WORKERS", INT, solver.num_workers, 0, 256),
     FLAG("DATALOADER.ASPECT_RATIO_GROUPING", input.aspect_ratio_grouping),
     FLAG("DATALOADER.FILTER_EMPTY_ANNOTATIONS", input.filter_empty),
-    FIELD("INPUT.MAX_SIZE_TEST", INT, input.max_size_test, 1, MAX_EDGE),
-    FIELD("INPUT.MAX_SIZE_TRAIN", INT, input.max_size_train, 1, MAX_EDGE),
-    FIELD("INPUT.MIN_SIZE_TEST", INT, input.min_size_test, 0, MAX_EDGE),
+    FIELD("INPUT.MAX_SIZE_TEST", INT, input.max_size_test, 1, TYPED_MAX_EDGE),
+    FIELD("INPUT.MAX_SIZE_TRAIN", INT, input.max_size_train, 1, TYPED_MAX_EDGE),
+    FIELD("INPUT.MIN_SIZE_TEST", INT, input.min_size_test, 0, TYPED_MAX_EDGE),
     FIELD("MDET.EARLY_STOP.MIN_DELTA", DOUBLE, solver.early_stop_min_delta, 0, HUGE_VAL),
     FIELD("MDET.EARLY_STOP.PATIENCE", INT64, solver.early_stop_patience, 0, ITERATIONS),
     FLAG("MDET.SKIP_BROKEN_IMAGES", input.skip_broken_images),
     FIELD("MODEL.ANCHOR_GENERATOR.OFFSET", FLOAT, model.anchor_offset, 0, 0.999),
     FIELD("MODEL.BACKBONE.FREEZE_AT", INT, model.freeze_at, 0, 5),
-    FIELD("MODEL.FPN.OUT_CHANNELS", INT, model.fpn_out_channels, 1, MAX_CHANNELS),
-    FIELD("MODEL.PROPOSAL_GENERATOR.MIN_SIZE", FLOAT, model.rpn.min_size, 0, MAX_EDGE),
-    FIELD("MODEL.RESNETS.NUM_GROUPS", INT, model.num_groups, 1, MAX_CHANNELS),
-    FIELD("MODEL.RESNETS.RES2_OUT_CHANNELS", INT, model.res2_out_channels, 1, MAX_CHANNELS / 8),
-    FIELD("MODEL.RESNETS.STEM_OUT_CHANNELS", INT, model.stem_out_channels, 1, MAX_CHANNELS),
+    FIELD("MODEL.FPN.OUT_CHANNELS", INT, model.fpn_out_channels, 1, TYPED_MAX_CHANNELS),
+    FIELD("MODEL.PROPOSAL_GENERATOR.MIN_SIZE", FLOAT, model.rpn.min_size, 0, TYPED_MAX_EDGE),
+    FIELD("MODEL.RESNETS.NUM_GROUPS", INT, model.num_groups, 1, TYPED_MAX_CHANNELS),
+    FIELD("MODEL.RESNETS.RES2_OUT_CHANNELS", INT, model.res2_out_channels, 1,
+          TYPED_MAX_CHANNELS / 8),
+    FIELD("MODEL.RESNETS.STEM_OUT_CHANNELS", INT, model.stem_out_channels, 1, TYPED_MAX_CHANNELS),
     FLAG("MODEL.RESNETS.STRIDE_IN_1X1", model.stride_in_1x1),
-    FIELD("MODEL.RESNETS.WIDTH_PER_GROUP", INT, model.width_per_group, 1, MAX_CHANNELS),
+    FIELD("MODEL.RESNETS.WIDTH_PER_GROUP", INT, model.width_per_group, 1, TYPED_MAX_CHANNELS),
     FIELD("MODEL.ROI_BOX_HEAD.BBOX_REG_LOSS_WEIGHT", FLOAT, model.roi.bbox_reg_loss_weight, 0, 1e6),
     FLAG("MODEL.ROI_BOX_HEAD.CLS_AGNOSTIC_BBOX_REG", model.roi.cls_agnostic_bbox_reg),
-    FIELD("MODEL.ROI_BOX_HEAD.FC_DIM", INT, model.roi.fc_dim, 1, MAX_CHANNELS),
+    FIELD("MODEL.ROI_BOX_HEAD.FC_DIM", INT, model.roi.fc_dim, 1, TYPED_MAX_CHANNELS),
     FIELD("MODEL.ROI_BOX_HEAD.NUM_FC", INT, model.roi.num_fc, 1, 8),
     FIELD("MODEL.ROI_BOX_HEAD.POOLER_RESOLUTION", INT, model.roi.pooler_resolution, 1, 64),
     FIELD("MODEL.ROI_BOX_HEAD.POOLER_SAMPLING_RATIO", INT, model.roi.pooler_sampling_ratio, 0, 64),
     FIELD("MODEL.ROI_BOX_HEAD.SMOOTH_L1_BETA", FLOAT, model.roi.smooth_l1_beta, 0, 1e6),
-    FIELD("MODEL.ROI_HEADS.BATCH_SIZE_PER_IMAGE", INT, model.roi.batch_size_per_image, 1, MAX_COUNT),
+    FIELD("MODEL.ROI_HEADS.BATCH_SIZE_PER_IMAGE", INT, model.roi.batch_size_per_image, 1,
+          TYPED_MAX_COUNT),
     FIELD("MODEL.ROI_HEADS.NMS_THRESH_TEST", FLOAT, model.roi.nms_thresh_test, 0, 1),
-    FIELD("MODEL.ROI_HEADS.NUM_CLASSES", INT, model.roi.num_classes, 1, MAX_CHANNELS),
+    FIELD("MODEL.ROI_HEADS.NUM_CLASSES", INT, model.roi.num_classes, 1, TYPED_MAX_CHANNELS),
     FIELD("MODEL.ROI_HEADS.POSITIVE_FRACTION", DOUBLE, model.roi.positive_fraction, 0, 1),
     FLAG("MODEL.ROI_HEADS.PROPOSAL_APPEND_GT", model.roi.proposal_append_gt),
     FIELD("MODEL.ROI_HEADS.SCORE_THRESH_TEST", FLOAT, model.roi.score_thresh_test, 0, 1),
-    FIELD("MODEL.RPN.BATCH_SIZE_PER_IMAGE", INT, model.rpn.batch_size_per_image, 1, MAX_COUNT),
+    FIELD("MODEL.RPN.BATCH_SIZE_PER_IMAGE", INT, model.rpn.batch_size_per_image, 1,
+          TYPED_MAX_COUNT),
     FIELD("MODEL.RPN.BBOX_REG_LOSS_WEIGHT", FLOAT, model.rpn.bbox_reg_loss_weight, 0, 1e6),
     FIELD("MODEL.RPN.LOSS_WEIGHT", FLOAT, model.rpn.loss_weight, 0, 1e6),
     FIELD("MODEL.RPN.NMS_THRESH", FLOAT, model.rpn.nms_thresh, 0, 1),
     FIELD("MODEL.RPN.POSITIVE_FRACTION", DOUBLE, model.rpn.positive_fraction, 0, 1),
-    FIELD("MODEL.RPN.POST_NMS_TOPK_TEST", INT, model.rpn.post_nms_topk_test, 1, MAX_COUNT),
-    FIELD("MODEL.RPN.POST_NMS_TOPK_TRAIN", INT, model.rpn.post_nms_topk_train, 1, MAX_COUNT),
-    FIELD("MODEL.RPN.PRE_NMS_TOPK_TEST", INT, model.rpn.pre_nms_topk_test, 1, MAX_COUNT),
-    FIELD("MODEL.RPN.PRE_NMS_TOPK_TRAIN", INT, model.rpn.pre_nms_topk_train, 1, MAX_COUNT),
+    FIELD("MODEL.RPN.POST_NMS_TOPK_TEST", INT, model.rpn.post_nms_topk_test, 1, TYPED_MAX_COUNT),
+    FIELD("MODEL.RPN.POST_NMS_TOPK_TRAIN", INT, model.rpn.post_nms_topk_train, 1, TYPED_MAX_COUNT),
+    FIELD("MODEL.RPN.PRE_NMS_TOPK_TEST", INT, model.rpn.pre_nms_topk_test, 1, TYPED_MAX_COUNT),
+    FIELD("MODEL.RPN.PRE_NMS_TOPK_TRAIN", INT, model.rpn.pre_nms_topk_train, 1, TYPED_MAX_COUNT),
     FIELD("MODEL.RPN.SMOOTH_L1_BETA", FLOAT, model.rpn.smooth_l1_beta, 0, 1e6),
     FIELD("SEED", INT64, solver.seed, -1, ITERATIONS),
     FIELD("SOLVER.BASE_LR", DOUBLE, solver.base_lr, 0, 1e6),
@@ -81,35 +87,37 @@ static const struct field fields[] = {
     FIELD("SOLVER.WARMUP_FACTOR", DOUBLE, solver.warmup_factor, 0, 1e6),
     FIELD("SOLVER.WARMUP_ITERS", INT64, solver.warmup_iters, 0, ITERATIONS),
     FIELD("SOLVER.WEIGHT_DECAY", DOUBLE, solver.weight_decay, 0, 1e6),
-    FIELD("TEST.DETECTIONS_PER_IMAGE", INT, model.detections_per_image, 1, MAX_COUNT),
+    FIELD("TEST.DETECTIONS_PER_IMAGE", INT, model.detections_per_image, 1, TYPED_MAX_COUNT),
     FIELD("TEST.EVAL_PERIOD", INT64, solver.eval_period, 0, ITERATIONS),
 };
 
-static md_status read_number(const struct config *config, const char *key, double least, double most,
-                             double *out)
-{
-    md_status st = config_get_double(config, key, out);
-    if (st == MD_OK && !(*out >= least && *out <= most)) /* also refuses nan */
-        return ERROR(MD_EINVAL, "%s = %g is not between %g and %g", key, *out, least, most);
-    return st;
-}
-
-static md_status read_field(const struct config *config, const struct field *field, struct typed_config *out)
+static md_status read_field(const struct config *config, const struct field *field,
+                            struct typed_config *out)
 {
     char *to = (char *)out + field->offset;
     double value = 0;
     bool flag = false;
     md_status st = field->kind == FIELD_BOOL
                        ? config_get_bool(config, field->key, &flag)
-                       : read_number(config, field->key, field->least, field->most, &value);
+                       : typed_read_number(config, field->key, field->least, field->most, &value);
     if (st < 0)
         return st;
     switch (field->kind) {
-    case FIELD_INT: *(int *)(void *)to = (int)value; break;
-    case FIELD_INT64: *(int64_t *)(void *)to = (int64_t)value; break;
-    case FIELD_FLOAT: *(float *)(void *)to = (float)value; break;
-    case FIELD_DOUBLE: *(double *)(void *)to = value; break;
-    case FIELD_BOOL: *(bool *)(void *)to = flag; break;
+    case FIELD_INT:
+        *(int *)(void *)to = (int)value;
+        break;
+    case FIELD_INT64:
+        *(int64_t *)(void *)to = (int64_t)value;
+        break;
+    case FIELD_FLOAT:
+        *(float *)(void *)to = (float)value;
+        break;
+    case FIELD_DOUBLE:
+        *(double *)(void *)to = value;
+        break;
+    case FIELD_BOOL:
+        *(bool *)(void *)to = flag;
+        break;
     }
     return MD_OK;
 }
@@ -133,188 +141,6 @@ static md_status check_only(const struct config *config, const struct config_key
     return st;
 }
 
-/* One of the words; *out is its index. The list ends with NULL. */
-static md_status read_word(const struct config *config, const char *key, const char *const *words, int *out)
-{
-    const char *text = NULL;
-    md_status st = config_get_string(config, key, &text);
-    if (st < 0)
-        return st;
-    for (int i = 0; words[i]; i++) {
-        if (strcmp(text, words[i]) == 0) {
-            *out = i;
-            return MD_OK;
-        }
-    }
-    return ERROR(MD_EUNSUPPORTED, "%s is '%s'; possible are %s, %s%s%s", key, text, words[0], words[1],
-                 words[2] ? ", " : "", words[2] ? words[2] : "");
-}
-
-/* ---- lists -------------------------------------------------------------- */
-
-struct numbers {
-    double items[CONFIG_MAX_MIN_SIZES];
-    size_t count;
-};
-
-/* Between `fewest` and `most` numbers (at most CONFIG_MAX_MIN_SIZES), each within the range. */
-static md_status read_numbers(const struct config *config, const char *key, size_t fewest, size_t most,
-                              struct numbers *out)
-{
-    const struct value *value = config_value(config, key);
-    if (value->list.count < fewest || value->list.count > most)
-        return ERROR(MD_EINVAL, "%s has %zu numbers; it must have %zu%s", key, value->list.count, fewest,
-                     fewest == most ? "" : " or more, but not many");
-    return config_get_numbers(config, key, out->items, most, &out->count);
-}
-
-static md_status check_range(const char *key, const struct numbers *numbers, double least, double most)
-{
-    for (size_t i = 0; i < numbers->count; i++)
-        if (!(numbers->items[i] >= least && numbers->items[i] <= most))
-            return ERROR(MD_EINVAL, "%s: %g is not between %g and %g", key, numbers->items[i], least, most);
-    return MD_OK;
-}
-
-/* `count` floats in the range. */
-static md_status read_floats(const struct config *config, const char *key, size_t count, double least,
-                             double most, float *out)
-{
-    struct numbers numbers;
-    md_status st = read_numbers(config, key, count, count, &numbers);
-    if (st == MD_OK)
-        st = check_range(key, &numbers, least, most);
-    for (size_t i = 0; st == MD_OK && i < count; i++)
-        out[i] = (float)numbers.items[i];
-    return st;
-}
-
-/* Whole numbers in the range. */
-static md_status read_integers(const struct config *config, const char *key, double least, double most,
-                               size_t max_count, struct numbers *out)
-{
-    md_status st = read_numbers(config, key, 0, max_count, out);
-    if (st == MD_OK)
-        st = check_range(key, out, least, most);
-    for (size_t i = 0; st == MD_OK && i < out->count; i++)
-        if (out->items[i] != floor(out->items[i]))
-            st = ERROR(MD_EINVAL, "%s: %g is not a whole number", key, out->items[i]);
-    return st;
-}
-
-/* ---- the network -------------------------------------------------------- */
-
-static md_status read_blocks(const struct config *config, struct model_config *out)
-{
-    static const struct {
-        int depth, blocks[4];
-    } known[] = {{18, {2, 2, 2, 2}}, {34, {3, 4, 6, 3}}, {50, {3, 4, 6, 3}}, {101, {3, 4, 23, 3}}, {152, {3, 8, 36, 3}}};
-    static const char *const kinds[] = {"auto", "basic", "bottleneck", NULL};
-    struct numbers blocks;
-    int64_t depth = 0;
-    int kind = 0;
-    md_status st = MD_OK;
-    TRY(config_get_int(config, "MODEL.RESNETS.DEPTH", &depth));
-    TRY(read_word(config, "MDET.RESNETS.BLOCK", kinds, &kind));
-    TRY(read_integers(config, "MDET.RESNETS.BLOCKS", 1, 64, 4, &blocks));
-    out->basic_blocks = kind == 1 || (kind == 0 && (depth == 18 || depth == 34));
-    if (out->basic_blocks && out->num_groups != 1)
-        FAIL(MD_EUNSUPPORTED, "MODEL.RESNETS.NUM_GROUPS = %d: basic blocks have no groups; it must be 1",
-             out->num_groups);
-    if (blocks.count != 0 && blocks.count != 4)
-        FAIL(MD_EINVAL, "MDET.RESNETS.BLOCKS has %zu numbers; it must have 4, or none", blocks.count);
-    out->depth = blocks.count ? 0 : (int)depth;
-    for (int i = 0; blocks.count && i < 4; i++)
-        out->blocks[i] = (int)blocks.items[i];
-    for (size_t i = 0; !blocks.count && i < sizeof known / sizeof known[0]; i++)
-        if (known[i].depth == depth)
-            memcpy(out->blocks, known[i].blocks, sizeof out->blocks);
-    if (out->blocks[0] == 0)
-        FAIL(MD_EUNSUPPORTED, "MODEL.RESNETS.DEPTH = %lld; possible are 18, 34, 50, 101, 152, or MDET.RESNETS.BLOCKS",
-             (long long)depth);
-fail:
-    return st;
-}
-
-/* The list of a level: Detectron2 lets one list, or plain numbers, stand for all levels. */
-static const struct value *level_list(const struct value *value, size_t level)
-{
-    if (value->list.count == 0 || value->list.items[0].kind != VALUE_LIST)
-        return value;
-    return value->list.count == 1 ? &value->list.items[0] : &value->list.items[level];
-}
-
-static md_status check_levels(const char *key, const struct value *value)
-{
-    bool nested = value->list.count > 0 && value->list.items[0].kind == VALUE_LIST;
-    for (size_t i = 0; i < value->list.count; i++)
-        if ((value->list.items[i].kind == VALUE_LIST) != nested)
-            return ERROR(MD_EINVAL, "%s mixes numbers and lists", key);
-    if (value->list.count == 0 || (nested && value->list.count != 1 && value->list.count != CONFIG_LEVELS))
-        return ERROR(MD_EINVAL, "%s has %zu lists; it must have 1, or %d: one for each level p2 to p6", key,
-                     value->list.count, CONFIG_LEVELS);
-    return MD_OK;
-}
-
-static md_status read_level(const char *key, const struct value *list, int capacity, float *out, int *count)
-{
-    if (list->list.count < 1 || list->list.count > (size_t)capacity)
-        return ERROR(MD_EINVAL, "%s: a level has %zu numbers; it must have 1 to %d", key, list->list.count, capacity);
-    for (size_t i = 0; i < list->list.count; i++) {
-        const struct value *item = &list->list.items[i];
-        double number = item->kind == VALUE_INT ? (double)item->integer : item->number;
-        if (!(number >= 1e-3 && number <= MAX_EDGE))
-            return ERROR(MD_EINVAL, "%s: %g is not between 0.001 and %d", key, number, MAX_EDGE);
-        out[i] = (float)number;
-    }
-    *count = (int)list->list.count;
-    return MD_OK;
-}
-
-static md_status read_anchors(const struct config *config, struct model_config *out)
-{
-    static const char sizes_key[] = "MODEL.ANCHOR_GENERATOR.SIZES";
-    static const char ratios_key[] = "MODEL.ANCHOR_GENERATOR.ASPECT_RATIOS";
-    const struct value *sizes = config_value(config, sizes_key);
-    const struct value *ratios = config_value(config, ratios_key);
-    md_status st = MD_OK;
-    TRY(check_levels(sizes_key, sizes));
-    TRY(check_levels(ratios_key, ratios));
-    for (size_t level = 0; level < CONFIG_LEVELS; level++) {
-        TRY(read_level(sizes_key, level_list(sizes, level), CONFIG_MAX_SIZES, out->anchor_sizes[level],
-                       &out->anchor_size_count[level]));
-        if (out->anchor_size_count[level] != out->anchor_size_count[0])
-            FAIL(MD_EUNSUPPORTED, "%s: every level must have the same count, for one head looks at all", sizes_key);
-        if (!value_equal(level_list(ratios, level), level_list(ratios, 0)))
-            FAIL(MD_EUNSUPPORTED, "%s: the ratios must be the same on all levels", ratios_key);
-    }
-    TRY(read_level(ratios_key, level_list(ratios, 0), CONFIG_MAX_RATIOS, out->anchor_ratios,
-                   &out->anchor_ratio_count));
-fail:
-    return st;
-}
-
-static md_status read_model(const struct config *config, struct model_config *out)
-{
-    static const char *const fuse[] = {"sum", "avg", NULL};
-    int word = 0;
-    md_status st = MD_OK;
-    TRY(read_blocks(config, out));
-    TRY(read_anchors(config, out));
-    TRY(read_word(config, "MODEL.FPN.FUSE_TYPE", fuse, &word));
-    out->fpn_fuse_avg = word == 1;
-    TRY(read_floats(config, "MODEL.PIXEL_MEAN", 3, -1e6, 1e6, out->pixel_mean));
-    TRY(read_floats(config, "MODEL.PIXEL_STD", 3, 1e-6, 1e6, out->pixel_std));
-    TRY(read_floats(config, "MODEL.RPN.BBOX_REG_WEIGHTS", 4, 1e-6, 1e6, out->rpn.bbox_reg_weights));
-    TRY(read_floats(config, "MODEL.ROI_BOX_HEAD.BBOX_REG_WEIGHTS", 4, 1e-6, 1e6, out->roi.bbox_reg_weights));
-    TRY(read_floats(config, "MODEL.RPN.IOU_THRESHOLDS", 2, 0, 1, out->rpn.iou_thresholds));
-    if (out->rpn.iou_thresholds[0] > out->rpn.iou_thresholds[1])
-        FAIL(MD_EINVAL, "MODEL.RPN.IOU_THRESHOLDS: the first must not be larger than the second");
-    TRY(read_floats(config, "MODEL.ROI_HEADS.IOU_THRESHOLDS", 1, 0, 1, &out->roi.iou_threshold));
-fail:
-    return st;
-}
-
 /* ---- input and solver --------------------------------------------------- */
 
 static md_status read_input(const struct config *config, struct input_config *out)
@@ -325,17 +151,20 @@ static md_status read_input(const struct config *config, struct input_config *ou
     struct numbers sizes;
     int word = 0;
     md_status st = MD_OK;
-    TRY(read_word(config, "INPUT.FORMAT", formats, &word));
+    TRY(typed_read_word(config, "INPUT.FORMAT", formats, &word));
     out->bgr = word == 0;
-    TRY(read_word(config, "INPUT.RANDOM_FLIP", flips, &word));
+    TRY(typed_read_word(config, "INPUT.RANDOM_FLIP", flips, &word));
     out->flip_probability = word == 0 ? 0.5 : 0.0;
-    TRY(read_word(config, "INPUT.MIN_SIZE_TRAIN_SAMPLING", samplings, &word));
+    TRY(typed_read_word(config, "INPUT.MIN_SIZE_TRAIN_SAMPLING", samplings, &word));
     out->min_size_train_range = word == 1;
-    TRY(read_integers(config, "INPUT.MIN_SIZE_TRAIN", 0, MAX_EDGE, CONFIG_MAX_MIN_SIZES, &sizes));
+    TRY(typed_read_integers(config, "INPUT.MIN_SIZE_TRAIN", 0, TYPED_MAX_EDGE, CONFIG_MAX_MIN_SIZES,
+                            &sizes));
     if (sizes.count == 0)
-        FAIL(MD_EINVAL, "INPUT.MIN_SIZE_TRAIN is empty; it needs at least one size, or (0,) for no resize");
+        FAIL(MD_EINVAL,
+             "INPUT.MIN_SIZE_TRAIN is empty; it needs at least one size, or (0,) for no resize");
     if (out->min_size_train_range && (sizes.count != 2 || sizes.items[0] > sizes.items[1]))
-        FAIL(MD_EINVAL, "INPUT.MIN_SIZE_TRAIN must be two sizes, the smaller first, when sampled by range");
+        FAIL(MD_EINVAL,
+             "INPUT.MIN_SIZE_TRAIN must be two sizes, the smaller first, when sampled by range");
     for (size_t i = 0; i < sizes.count; i++)
         out->min_size_train[i] = (int)sizes.items[i];
     out->min_size_train_count = (int)sizes.count;
@@ -346,7 +175,8 @@ fail:
 static md_status read_steps(const struct config *config, struct solver_config *out)
 {
     struct numbers steps;
-    md_status st = read_integers(config, "SOLVER.STEPS", 0, ITERATIONS, CONFIG_MAX_STEPS, &steps);
+    md_status st =
+        typed_read_integers(config, "SOLVER.STEPS", 0, ITERATIONS, CONFIG_MAX_STEPS, &steps);
     if (st < 0)
         return st;
     for (size_t i = 0; i < steps.count; i++) {
@@ -357,9 +187,10 @@ static md_status read_steps(const struct config *config, struct solver_config *o
             out->steps[out->step_count++] = (int64_t)steps.items[i];
     }
     if ((size_t)out->step_count < steps.count)
-        log_write(&config->log, MD_LOG_WARN,
-                  "SOLVER.STEPS contains values larger than SOLVER.MAX_ITER = %lld. These values will be ignored.",
-                  (long long)out->max_iter);
+        log_write(
+            &config->log, MD_LOG_WARN,
+            "SOLVER.STEPS contains values larger than SOLVER.MAX_ITER = %lld. These values will be ignored.",
+            (long long)out->max_iter);
     return MD_OK;
 }
 
@@ -368,11 +199,11 @@ static md_status read_solver(const struct config *config, struct solver_config *
     static const char *const metrics[] = {"val_loss", "bbox/AP", "bbox/AP50", NULL};
     int metric = 0;
     md_status st = MD_OK;
-    TRY(read_word(config, "MDET.BEST.METRIC", metrics, &metric));
+    TRY(typed_read_word(config, "MDET.BEST.METRIC", metrics, &metric));
     out->best_metric = metric == 0 ? BEST_VAL_LOSS : metric == 1 ? BEST_AP : BEST_AP50;
     out->weight_decay_bias = out->weight_decay;
     if (config_value(config, "SOLVER.WEIGHT_DECAY_BIAS")->kind != VALUE_NONE)
-        TRY(read_number(config, "SOLVER.WEIGHT_DECAY_BIAS", 0, 1e6, &out->weight_decay_bias));
+        TRY(typed_read_number(config, "SOLVER.WEIGHT_DECAY_BIAS", 0, 1e6, &out->weight_decay_bias));
     TRY(read_steps(config, out));
 fail:
     return st;
@@ -387,7 +218,7 @@ md_status config_typed(const struct config *config, struct typed_config *out)
             TRY(check_only(config, config_key_at(i)));
     for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++)
         TRY(read_field(config, &fields[i], &typed));
-    TRY(read_model(config, &typed.model));
+    TRY(typed_read_model(config, &typed.model));
     TRY(read_input(config, &typed.input));
     TRY(read_solver(config, &typed.solver));
     *out = typed;

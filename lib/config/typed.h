@@ -5,7 +5,10 @@
 
 #include "config/config.h"
 
-enum { CONFIG_LEVELS = 5, CONFIG_MAX_RATIOS = 8, CONFIG_MAX_SIZES = 8, CONFIG_MAX_STEPS = 16, CONFIG_MAX_MIN_SIZES = 32 };
+enum {
+    CONFIG_LEVELS = 5, CONFIG_MAX_RATIOS = 8, CONFIG_MAX_SIZES = 8,
+    CONFIG_MAX_STEPS = 16, CONFIG_MAX_MIN_SIZES = 32
+};
 
 struct rpn_config {
     int    pre_nms_topk_train, pre_nms_topk_test, post_nms_topk_train, post_nms_topk_test;

@@ -1,6 +1,7 @@
 /* value.c - literals to values, values to a key's type, copies and comparison. */
 #include "config/value.h"
 
+#include <ctype.h>
 #include <math.h>
 #include <string.h>
 
@@ -53,9 +54,9 @@ static bool word_number(const char *word, struct value *out)
         return true;
     }
     /* Only decimal text may reach the parsers: they know "inf" and "0x" as well. */
-    if (strspn(digits, "0123456789.eE+-") == strlen(digits) &&
-        (strchr("0123456789", digits[0]) || (digits[0] == '.' && strchr("0123456789", digits[1]))) &&
-        digits[0] && strcmp(digits, ".") != 0) {
+    bool decimal = isdigit((unsigned char)digits[digits[0] == '.']) &&
+                   digits[strspn(digits, "0123456789.eE+-")] == '\0';
+    if (decimal) {
         const char *plain = word[0] == '+' ? digits : word;
         if (parse_int64(plain, &out->integer)) {
             out->kind = VALUE_INT;
@@ -88,8 +89,8 @@ bool value_from_word(const char *word, struct value *out)
 
 struct literal {
     struct arena *arena;
-    const char   *at;
-    int           depth; /* of brackets around */
+    const char *at;
+    int depth; /* of brackets around */
 };
 
 static void skip_blanks(struct literal *literal)
@@ -157,7 +158,8 @@ static md_status parse_element(struct literal *literal, struct value *out)
     if (c != '(' && c != '[')
         return parse_word(literal, out);
     if (literal->depth == VALUE_MAX_DEPTH)
-        return ERROR(MD_EFORMAT, "the value has more than %d brackets inside each other", VALUE_MAX_DEPTH);
+        return ERROR(MD_EFORMAT, "the value has more than %d brackets inside each other",
+                     VALUE_MAX_DEPTH);
     literal->at++;
     literal->depth++;
     md_status st = parse_list(literal, c == '(' ? ')' : ']', out);
@@ -248,12 +250,12 @@ static bool list_fits(const struct value *list, enum key_type type)
         return false;
     for (size_t i = 0; i < list->list.count; i++) {
         const struct value *item = &list->list.items[i];
-        bool fits = type == KEY_NUMBERS  ? is_number(item)
-                    : type == KEY_BOOLS  ? item->kind == VALUE_BOOL
-                    : type == KEY_NESTED ? is_number(item) || list_fits(item, KEY_NUMBERS)
-                    : item->kind == VALUE_STRING
-                        ? is_text(item)
-                        : type == KEY_LIST && (item->kind != VALUE_LIST || list_fits(item, KEY_LIST));
+        bool fits = type == KEY_NUMBERS          ? is_number(item)
+                    : type == KEY_BOOLS          ? item->kind == VALUE_BOOL
+                    : type == KEY_NESTED         ? is_number(item) || list_fits(item, KEY_NUMBERS)
+                    : item->kind == VALUE_STRING ? is_text(item)
+                                                 : type == KEY_LIST && (item->kind != VALUE_LIST ||
+                                                                        list_fits(item, KEY_LIST));
         if (!fits)
             return false;
     }
@@ -274,7 +276,8 @@ bool value_fit(struct value *value, enum key_type type)
     case KEY_FLOAT:
         if (value->kind == VALUE_INT)
             *value = (struct value){.kind = VALUE_FLOAT, .number = (double)value->integer};
-        return value->kind == VALUE_FLOAT || (value->kind == VALUE_NONE && type == KEY_OPTIONAL_FLOAT);
+        return value->kind == VALUE_FLOAT ||
+               (value->kind == VALUE_NONE && type == KEY_OPTIONAL_FLOAT);
     case KEY_STRING:
         return is_text(value);
     default:
@@ -282,7 +285,8 @@ bool value_fit(struct value *value, enum key_type type)
     }
 }
 
-md_status value_from_text(struct arena *arena, const char *text, enum key_type type, struct value *out)
+md_status value_from_text(struct arena *arena, const char *text, enum key_type type,
+                          struct value *out)
 {
     md_status st = value_from_literal(arena, text, out);
     if (st < 0)
@@ -317,7 +321,7 @@ static bool measure(const struct value *value, struct pack_size *size)
 
 struct packer {
     struct value *node; /* next free */
-    char         *text;
+    char *text;
 };
 
 static void pack(struct packer *packer, struct value *to, const struct value *from)
@@ -351,27 +355,39 @@ md_status value_pack(struct value **out, struct memory *memory, const struct val
     return MD_OK;
 }
 
-bool value_equal(const struct value *a, const struct value *b)
+static bool number_equal(const struct value *a, const struct value *b)
 {
-    if (is_number(a) && is_number(b)) {
-        if (a->kind == VALUE_INT && b->kind == VALUE_INT)
-            return a->integer == b->integer;
-        double left = a->kind == VALUE_INT ? (double)a->integer : a->number;
-        double right = b->kind == VALUE_INT ? (double)b->integer : b->number;
-        return left == right || (isnan(left) && isnan(right));
-    }
-    if (a->kind != b->kind)
-        return false;
-    if (a->kind == VALUE_BOOL)
-        return a->boolean == b->boolean;
-    if (a->kind == VALUE_STRING)
-        return strcmp(a->string, b->string) == 0;
-    if (a->kind == VALUE_NONE)
-        return true;
+    if (a->kind == VALUE_INT && b->kind == VALUE_INT)
+        return a->integer == b->integer;
+    double left = a->kind == VALUE_INT ? (double)a->integer : a->number;
+    double right = b->kind == VALUE_INT ? (double)b->integer : b->number;
+    return left == right || (isnan(left) && isnan(right));
+}
+
+static bool list_equal(const struct value *a, const struct value *b)
+{
     if (a->list.count != b->list.count)
         return false;
     for (size_t i = 0; i < a->list.count; i++)
         if (!value_equal(&a->list.items[i], &b->list.items[i]))
             return false;
     return true;
+}
+
+bool value_equal(const struct value *a, const struct value *b)
+{
+    if (is_number(a) && is_number(b))
+        return number_equal(a, b);
+    if (a->kind != b->kind)
+        return false;
+    switch (a->kind) {
+    case VALUE_BOOL:
+        return a->boolean == b->boolean;
+    case VALUE_STRING:
+        return strcmp(a->string, b->string) == 0;
+    case VALUE_LIST:
+        return list_equal(a, b);
+    default:
+        return true; /* None */
+    }
 }

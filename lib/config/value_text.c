@@ -70,8 +70,8 @@ static md_status put_float(struct buffer *out, double value, bool yaml)
     const char *sign = signbit(value) ? "-" : "";
     if (exponent < -4 || exponent >= 16) {
         const char *fraction = count > 1 ? digits + 1 : yaml ? "0" : "";
-        return buffer_printf(out, "%s%c%s%se%c%02d", sign, digits[0], *fraction ? "." : "", fraction,
-                             exponent < 0 ? '-' : '+', abs(exponent));
+        return buffer_printf(out, "%s%c%s%se%c%02d", sign, digits[0], *fraction ? "." : "",
+                             fraction, exponent < 0 ? '-' : '+', abs(exponent));
     }
     if (exponent < 0)
         return buffer_printf(out, "%s0.%.*s%s", sign, -exponent - 1, "0000", digits);
@@ -126,14 +126,24 @@ void value_describe(const struct value *value, char *text, size_t size)
 {
     const char *string = value->kind == VALUE_STRING ? value->string : "";
     switch (value->kind) {
-    case VALUE_NONE: snprintf(text, size, "None"); break;
-    case VALUE_BOOL: snprintf(text, size, "bool %s", value->boolean ? "True" : "False"); break;
-    case VALUE_INT: snprintf(text, size, "int %lld", (long long)value->integer); break;
-    case VALUE_FLOAT: snprintf(text, size, "float %g", value->number); break;
+    case VALUE_NONE:
+        snprintf(text, size, "None");
+        break;
+    case VALUE_BOOL:
+        snprintf(text, size, "bool %s", value->boolean ? "True" : "False");
+        break;
+    case VALUE_INT:
+        snprintf(text, size, "int %lld", (long long)value->integer);
+        break;
+    case VALUE_FLOAT:
+        snprintf(text, size, "float %g", value->number);
+        break;
     case VALUE_STRING:
         snprintf(text, size, strlen(string) > 60 ? "str '%.57s...'" : "str '%s'", string);
         break;
-    case VALUE_LIST: snprintf(text, size, "list of %zu", value->list.count); break;
+    case VALUE_LIST:
+        snprintf(text, size, "list of %zu", value->list.count);
+        break;
     }
 }
 
@@ -162,24 +172,33 @@ static bool is_printable_ascii(const char *text)
     return true;
 }
 
-/* Would the text, unquoted, come back as the same string from any YAML reader? Cautious: text
- * that starts like a number is quoted, since 1_000, 1:30 and dates are something in YAML 1.1. */
+/* 1_000, 1:30 and dates are something else than strings in YAML 1.1. */
+static bool is_number_like(const char *text)
+{
+    return text[strspn(text, "+-.0123456789_:eExXoObBtTzZ ")] == '\0' &&
+           text[strcspn(text, "0123456789")] != '\0';
+}
+
+/* Does the first or last character, or what stands in the middle, mean something to YAML, or to
+ * a reader that tries Python literals? */
+static bool has_indicator(const char *text)
+{
+    size_t length = strlen(text);
+    if (strchr(" #,[]{}&*!|>'\"%@`(", text[0]) || text[length - 1] == ' ' ||
+        text[length - 1] == ':')
+        return true;
+    if (strchr("-?:", text[0]) && (text[1] == '\0' || text[1] == ' ' || text[1] == '-'))
+        return true;
+    return strncmp(text, "...", 3) == 0 || strstr(text, ": ") || strstr(text, " #") ||
+           strchr(text, ',');
+}
+
+/* Would the text, unquoted, come back as the same string from any YAML reader? */
 static bool is_plain(const char *text)
 {
     struct value value;
-    size_t length = strlen(text);
-    if (length == 0 || value_from_word(text, &value) || is_yaml11_word(text))
-        return false;
-    bool number_like = strspn(text, "+-.0123456789_:eExXoObBtTzZ ") == length &&
-                       strcspn(text, "0123456789") < length;
-    if (number_like || strchr(" #,[]{}&*!|>'\"%@`", text[0]) || text[length - 1] == ' ')
-        return false;
-    if (strchr("-?:", text[0]) && (text[1] == '\0' || text[1] == ' ' || text[1] == '-'))
-        return false;
-    if (strncmp(text, "---", 3) == 0 || strncmp(text, "...", 3) == 0)
-        return false;
-    return !strstr(text, ": ") && !strstr(text, " #") && text[length - 1] != ':' &&
-           !(text[0] == '(' || strchr(text, ','));
+    return *text && !value_from_word(text, &value) && !is_yaml11_word(text) &&
+           !is_number_like(text) && !has_indicator(text);
 }
 
 static md_status put_double_quoted(struct buffer *out, const char *text)
@@ -198,7 +217,10 @@ static md_status put_double_quoted(struct buffer *out, const char *text)
         else if (code >= ' ' && code <= '~')
             st = buffer_printf(out, "%c", (int)code);
         else
-            st = buffer_printf(out, code < 0x100 ? "\\x%02X" : code < 0x10000 ? "\\u%04X" : "\\U%08X",
+            st = buffer_printf(out,
+                               code < 0x100     ? "\\x%02X"
+                               : code < 0x10000 ? "\\u%04X"
+                                                : "\\U%08X",
                                (unsigned)code);
     }
     return st == MD_OK ? buffer_puts(out, "\"") : st;
@@ -219,12 +241,18 @@ static md_status put_yaml_string(struct buffer *out, const char *text)
 md_status value_put_yaml_scalar(struct buffer *out, const struct value *value)
 {
     switch (value->kind) {
-    case VALUE_NONE: return buffer_puts(out, "null");
-    case VALUE_BOOL: return buffer_puts(out, value->boolean ? "true" : "false");
-    case VALUE_FLOAT: return put_float(out, value->number, true);
-    case VALUE_STRING: return put_yaml_string(out, value->string);
-    case VALUE_LIST: return buffer_puts(out, "[]");
-    case VALUE_INT: break;
+    case VALUE_NONE:
+        return buffer_puts(out, "null");
+    case VALUE_BOOL:
+        return buffer_puts(out, value->boolean ? "true" : "false");
+    case VALUE_FLOAT:
+        return put_float(out, value->number, true);
+    case VALUE_STRING:
+        return put_yaml_string(out, value->string);
+    case VALUE_LIST:
+        return buffer_puts(out, "[]");
+    case VALUE_INT:
+        break;
     }
     return value_put_literal(out, value);
 }

@@ -10,20 +10,20 @@
 enum { MAX_ANCHORS = 64, MAX_KEY = 256 };
 
 struct anchor {
-    const char       *name;
+    const char *name;
     struct yaml_entry entry; /* its key and line are not those of the alias */
 };
 
 struct reader {
-    yaml_parser_t       parser;
-    yaml_event_t        event; /* the current one; its type is YAML_NO_EVENT before the first */
-    struct arena       *arena;
-    const char         *name; /* of the document */
+    yaml_parser_t parser;
+    yaml_event_t event; /* the current one; its type is YAML_NO_EVENT before the first */
+    struct arena *arena;
+    const char *name;          /* of the document */
     struct string_table paths; /* every key and section met, to see a second one */
-    struct anchor       anchors[MAX_ANCHORS];
-    int                 anchor_count;
+    struct anchor anchors[MAX_ANCHORS];
+    int anchor_count;
     struct yaml_entries entries;
-    size_t              capacity;
+    size_t capacity;
 };
 
 /* ---- events ------------------------------------------------------------- */
@@ -52,14 +52,17 @@ static md_status next(struct reader *reader)
 static md_status check_tag(const struct reader *reader, const yaml_char_t *tag)
 {
     static const char prefix[] = "tag:yaml.org,2002:";
-    static const char *const known[] = {"str", "int", "float", "bool", "null", "seq", "map", "python/tuple"};
+    static const char *const known[] = {"str",  "int", "float", "bool",
+                                        "null", "seq", "map",   "python/tuple"};
     const char *text = (const char *)tag;
     if (!text || strcmp(text, "!") == 0)
         return MD_OK;
     for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
-        if (strncmp(text, prefix, sizeof prefix - 1) == 0 && strcmp(text + sizeof prefix - 1, known[i]) == 0)
+        if (strncmp(text, prefix, sizeof prefix - 1) == 0 &&
+            strcmp(text + sizeof prefix - 1, known[i]) == 0)
             return MD_OK;
-    return ERROR(MD_EFORMAT, "%s:%zu: the tag %s is not accepted; write the plain value", HERE(reader), text);
+    return ERROR(MD_EFORMAT, "%s:%zu: the tag %s is not accepted; write the plain value",
+                 HERE(reader), text);
 }
 
 /* ---- values ------------------------------------------------------------- */
@@ -69,7 +72,8 @@ static md_status remember(struct reader *reader, const char *name, const struct 
     if (!name)
         return MD_OK;
     if (reader->anchor_count == MAX_ANCHORS)
-        return ERROR(MD_EFORMAT, "%s:%zu: more than %d anchors; write the values out", HERE(reader), MAX_ANCHORS);
+        return ERROR(MD_EFORMAT, "%s:%zu: more than %d anchors; write the values out", HERE(reader),
+                     MAX_ANCHORS);
     reader->anchors[reader->anchor_count++] = (struct anchor){name, *entry};
     return MD_OK;
 }
@@ -83,14 +87,17 @@ static md_status recall(const struct reader *reader, struct yaml_entry *out)
             return MD_OK;
         }
     }
-    return ERROR(MD_EFORMAT, "%s:%zu: *%s stands for no value; only lists and scalars can have an anchor",
+    return ERROR(MD_EFORMAT,
+                 "%s:%zu: *%s stands for no value; only lists and scalars can have an anchor",
                  HERE(reader), name);
 }
 
 static md_status copy_name(struct reader *reader, const yaml_char_t *name, const char **out)
 {
     *out = NULL;
-    return name ? arena_copy_string(reader->arena, out, (const char *)name, strlen((const char *)name)) : MD_OK;
+    return name ? arena_copy_string(reader->arena, out, (const char *)name,
+                                    strlen((const char *)name))
+                : MD_OK;
 }
 
 static md_status read_scalar(struct reader *reader, struct yaml_entry *out)
@@ -142,12 +149,17 @@ fail:
 static md_status read_value(struct reader *reader, int depth, struct yaml_entry *out)
 {
     if (depth > VALUE_MAX_DEPTH)
-        return ERROR(MD_EFORMAT, "%s:%zu: more than %d levels inside each other", HERE(reader), VALUE_MAX_DEPTH);
+        return ERROR(MD_EFORMAT, "%s:%zu: more than %d levels inside each other", HERE(reader),
+                     VALUE_MAX_DEPTH);
     switch (reader->event.type) {
-    case YAML_SCALAR_EVENT: return read_scalar(reader, out);
-    case YAML_SEQUENCE_START_EVENT: return read_sequence(reader, depth, out);
-    case YAML_ALIAS_EVENT: return recall(reader, out);
-    default: break;
+    case YAML_SCALAR_EVENT:
+        return read_scalar(reader, out);
+    case YAML_SEQUENCE_START_EVENT:
+        return read_sequence(reader, depth, out);
+    case YAML_ALIAS_EVENT:
+        return recall(reader, out);
+    default:
+        break;
     }
     return ERROR(MD_EFORMAT, "%s:%zu: a mapping cannot stand inside a list", HERE(reader));
 }
@@ -180,12 +192,13 @@ static md_status read_key(struct reader *reader, const char *section, const char
     size_t length = reader->event.data.scalar.length;
     char text[MAX_KEY];
     if (length == 0 || strlen(key) != length || strlen(section) + length + 2 > sizeof text)
-        return ERROR(MD_EFORMAT, "%s:%zu: a key must have between 1 and %d characters", HERE(reader),
-                     MAX_KEY - 2);
+        return ERROR(MD_EFORMAT, "%s:%zu: a key must have between 1 and %d characters",
+                     HERE(reader), MAX_KEY - 2);
     snprintf(text, sizeof text, "%s%s%s", section, *section ? "." : "", key);
     md_status st = string_table_add(&reader->paths, text, NULL);
     if (st == MD_END)
-        return ERROR(MD_EFORMAT, "%s:%zu: %s is given a second time; keep one of them", HERE(reader), text);
+        return ERROR(MD_EFORMAT, "%s:%zu: %s is given a second time; keep one of them",
+                     HERE(reader), text);
     return st < 0 ? st : arena_copy_string(reader->arena, path, text, strlen(text));
 }
 
@@ -194,7 +207,8 @@ static md_status read_section(struct reader *reader, const char *section, int de
 {
     md_status st = MD_OK;
     if (depth > VALUE_MAX_DEPTH)
-        FAIL(MD_EFORMAT, "%s:%zu: more than %d levels inside each other", HERE(reader), VALUE_MAX_DEPTH);
+        FAIL(MD_EFORMAT, "%s:%zu: more than %d levels inside each other", HERE(reader),
+             VALUE_MAX_DEPTH);
     TRY(check_tag(reader, reader->event.data.mapping_start.tag));
     for (;;) {
         struct yaml_entry entry = {0};
@@ -224,10 +238,11 @@ static md_status read_stream(struct reader *reader)
     TRY(next(reader)); /* stream start */
     TRY(next(reader));
     if (reader->event.type == YAML_STREAM_END_EVENT)
-        return MD_OK; /* nothing but comments */
+        return MD_OK;  /* nothing but comments */
     TRY(next(reader)); /* past the document's start */
     if (reader->event.type != YAML_MAPPING_START_EVENT)
-        FAIL(MD_EFORMAT, "%s:%zu: not a configuration: expected lines like \"SECTION:\" and \"  KEY: value\"",
+        FAIL(MD_EFORMAT,
+             "%s:%zu: not a configuration: expected lines like \"SECTION:\" and \"  KEY: value\"",
              HERE(reader));
     TRY(read_section(reader, "", 0));
     TRY(next(reader)); /* document end */
@@ -242,7 +257,8 @@ md_status yaml_read(struct arena *arena, const char *name, const char *text, siz
                     struct yaml_entries *out)
 {
     if (size > YAML_MAX_BYTES)
-        return ERROR(MD_EFORMAT, "%s: %zu bytes; a configuration has at most %d", name, size, YAML_MAX_BYTES);
+        return ERROR(MD_EFORMAT, "%s: %zu bytes; a configuration has at most %d", name, size,
+                     YAML_MAX_BYTES);
     struct reader *reader = NULL;
     md_status st = arena_alloc(arena, &reader, 1, sizeof *reader);
     if (st < 0)
