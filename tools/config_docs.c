@@ -51,7 +51,8 @@ static md_status print_preset(struct memory *memory, const struct config *initia
         buffer_clear(&is);
         TRY(config_get_text(initial, key, &was));
         TRY(config_get_text(preset, key, &is));
-        if (was.length == is.length && memcmp(was.data, is.data, is.length) == 0)
+        if (was.length == is.length &&
+            (is.length == 0 || memcmp(was.data, is.data, is.length) == 0))
             continue;
         printf("    %s \"%s\"\n", key, is.length ? is.data : "");
         same = false;
