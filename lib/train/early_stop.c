@@ -11,8 +11,10 @@ md_status early_stop_init(struct early_stop *out, bool lower_is_better, int64_t 
                           double min_delta)
 {
     if (patience < 0 || !(min_delta >= 0.0 && isfinite(min_delta)))
-        return ERROR(MD_EINVAL, "early stopping with patience %lld and least gain %g; give both "
-                     "from 0 on", (long long)patience, min_delta);
+        return ERROR(MD_EINVAL,
+                     "early stopping with patience %lld and least gain %g; give both "
+                     "from 0 on",
+                     (long long)patience, min_delta);
     *out = (struct early_stop){
         .lower_is_better = lower_is_better, .patience = patience, .min_delta = min_delta};
     return MD_OK;

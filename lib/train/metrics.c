@@ -10,23 +10,23 @@
 #include "core/strings.h"
 
 struct sample {
-    double  value;
+    double value;
     int64_t iteration;
 };
 
 struct scalar {
     struct sample *ring; /* [METRICS_HISTORY], sample k at k % METRICS_HISTORY */
-    int64_t        count; /* ever put */
-    double         sum;   /* of all ever put */
-    bool           smoothed;
+    int64_t count;       /* ever put */
+    double sum;          /* of all ever put */
+    bool smoothed;
 };
 
 struct metrics {
-    struct memory      *memory;
+    struct memory *memory;
     struct string_table names;
-    struct scalar      *scalars; /* [names.count], same order */
-    size_t              capacity;
-    int64_t             last_json; /* newest iteration that metrics_put_json has written */
+    struct scalar *scalars; /* [names.count], same order */
+    size_t capacity;
+    int64_t last_json; /* newest iteration that metrics_put_json has written */
 };
 
 md_status metrics_create(struct metrics **out, struct memory *memory)
@@ -87,8 +87,7 @@ static md_status find_or_add(struct metrics *metrics, const char *name, bool smo
     }
     if (metrics->names.count == metrics->capacity) {
         size_t capacity = metrics->capacity ? 2 * metrics->capacity : 32;
-        TRY(memory_resize(metrics->memory, &metrics->scalars, capacity,
-                          sizeof *metrics->scalars));
+        TRY(memory_resize(metrics->memory, &metrics->scalars, capacity, sizeof *metrics->scalars));
         metrics->capacity = capacity;
     }
     TRY(memory_alloc(metrics->memory, &ring, METRICS_HISTORY, sizeof *ring));
@@ -206,9 +205,9 @@ md_status metrics_put_eta(struct metrics *metrics, int64_t iteration, int64_t ma
 /* ---- metrics.json ---------------------------------------------------------------------- */
 
 struct pending {
-    int64_t     iteration;
+    int64_t iteration;
     const char *name; /* NULL: the key "iteration" itself */
-    double      value;
+    double value;
 };
 
 static const char *key_of(const struct pending *pending)

@@ -12,7 +12,8 @@ md_status schedule_init(struct schedule *out, const struct solver_config *config
                         const struct log *log)
 {
     md_status st = MD_OK;
-    struct schedule schedule = {.base_lr = config->base_lr, .gamma = config->gamma,
+    struct schedule schedule = {.base_lr = config->base_lr,
+                                .gamma = config->gamma,
                                 .warmup_factor = config->warmup_factor,
                                 .max_iter = config->max_iter,
                                 .warmup_iters = config->warmup_iters};
@@ -31,8 +32,10 @@ md_status schedule_init(struct schedule *out, const struct solver_config *config
         if (step < config->max_iter)
             schedule.steps[schedule.step_count++] = step;
         else
-            log_write(log, MD_LOG_WARN, "SOLVER.STEPS: %lld is not below SOLVER.MAX_ITER (%lld) "
-                      "and has no effect", (long long)step, (long long)config->max_iter);
+            log_write(log, MD_LOG_WARN,
+                      "SOLVER.STEPS: %lld is not below SOLVER.MAX_ITER (%lld) "
+                      "and has no effect",
+                      (long long)step, (long long)config->max_iter);
     }
     *out = schedule;
 fail:

@@ -12,13 +12,13 @@ static const char PREFIX[] = "module.";
 static const char *const NORM_FIELDS[] = {"weight", "bias", "running_mean", "running_var"};
 
 struct planner {
-    struct weights_plan         *plan;
-    const struct weights_file   *file;
+    struct weights_plan *plan;
+    const struct weights_file *file;
     const struct weights_target *targets;
-    size_t                       target_count;
-    struct string_table          names;        /* of the file's tensors, translated; same order */
-    struct string_table          target_names; /* same order as targets */
-    struct buffer                text;
+    size_t target_count;
+    struct string_table names;        /* of the file's tensors, translated; same order */
+    struct string_table target_names; /* same order as targets */
+    struct buffer text;
 };
 
 /* ---- names of the file in Detectron2's words ------------------------------------------ */
@@ -208,8 +208,10 @@ static md_status match_target(struct planner *planner, size_t index)
     }
     /* One bias fills the four tensors of its norm; any other tensor has one place only. */
     if (source >= 0 && plan->used[found])
-        FAIL(MD_EFORMAT, "%s: tensor '%s' fits '%s' and another parameter; use a file with full "
-             "names", planner->file->path, planner->file->tensors[found].name, target->name);
+        FAIL(MD_EFORMAT,
+             "%s: tensor '%s' fits '%s' and another parameter; use a file with full "
+             "names",
+             planner->file->path, planner->file->tensors[found].name, target->name);
     plan->used[found] = true;
     plan->match[index] = WEIGHTS_LOADED;
     plan->loaded++;
@@ -243,8 +245,8 @@ static void count_unused(struct weights_plan *plan, const struct weights_file *f
 }
 
 md_status weights_plan_create(struct weights_plan *out, struct memory *memory,
-                              const struct weights_file *file,
-                              const struct weights_target *targets, size_t target_count)
+                              const struct weights_file *file, const struct weights_target *targets,
+                              size_t target_count)
 {
     md_status st = MD_OK;
     struct weights_plan plan = {.memory = memory, .target_count = target_count};

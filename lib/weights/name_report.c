@@ -8,7 +8,7 @@
 #include "weights/name_map.h"
 
 struct member {
-    size_t      group; /* number of its prefix, in the order of appearance */
+    size_t group;      /* number of its prefix, in the order of appearance */
     const char *field; /* after the last dot */
 };
 
@@ -119,9 +119,11 @@ md_status weights_plan_report(const struct weights_plan *plan, const struct log 
     size_t count = 0;
     size_t room = plan->target_count > file->count ? plan->target_count : file->count;
     TRY(memory_zeroed(memory, &names, room, sizeof *names));
-    log_write(log, MD_LOG_INFO, "%s: loaded %zu of %zu parameters; %zu missing, %zu of another "
-              "shape, %zu tensors unused", file->path, plan->loaded, plan->target_count,
-              plan->missing, plan->mismatched, plan->unused);
+    log_write(log, MD_LOG_INFO,
+              "%s: loaded %zu of %zu parameters; %zu missing, %zu of another "
+              "shape, %zu tensors unused",
+              file->path, plan->loaded, plan->target_count, plan->missing, plan->mismatched,
+              plan->unused);
     for (size_t i = 0; i < plan->target_count; i++) {
         int64_t found = plan->source[i] >= 0 ? plan->source[i] : plan->bias_source[i];
         if (plan->match[i] == WEIGHTS_MISMATCHED)

@@ -84,7 +84,7 @@ static bool take_shape(struct text *text, struct weights_tensor *tensor)
 static bool type_of_descr(const char *descr, enum weights_type *out)
 {
     static const struct {
-        const char       *descr;
+        const char *descr;
         enum weights_type type;
     } KNOWN[] = {{"<f4", WEIGHTS_F32}, {"<f2", WEIGHTS_F16}, {"<f8", WEIGHTS_F64},
                  {"<i8", WEIGHTS_I64}, {"<i4", WEIGHTS_I32}, {"|u1", WEIGHTS_U8}};
@@ -209,8 +209,10 @@ static md_status read_array(struct weights_file *file, const char *member,
     size_t start = (size_t)(text.limit - (const char *)bytes);
     if (!weights_shape_bytes(tensor->type, tensor->rank, tensor->dims, &tensor->bytes) ||
         tensor->bytes != size - start)
-        FAIL(MD_EFORMAT, "%s: member '%s' has %zu bytes of elements, not what its shape asks for; "
-             "save it again", file->path, member, size - start);
+        FAIL(MD_EFORMAT,
+             "%s: member '%s' has %zu bytes of elements, not what its shape asks for; "
+             "save it again",
+             file->path, member, size - start);
     tensor->data = bytes + start;
     if (header.fortran && tensor->rank > 1)
         TRY(transpose(file, tensor));
@@ -226,8 +228,10 @@ static md_status read_member(struct weights_file *file, const struct zip *zip,
     const unsigned char *bytes = NULL;
     const char *name = NULL;
     if (!string_ends_with(entry->name, ".npy"))
-        FAIL(MD_EFORMAT, "%s: member '%s' is not an .npy array; convert the weights to .npz or "
-             ".safetensors", file->path, entry->name);
+        FAIL(MD_EFORMAT,
+             "%s: member '%s' is not an .npy array; convert the weights to .npz or "
+             ".safetensors",
+             file->path, entry->name);
     TRY(zip_read(zip, entry, &file->arena, &bytes));
     TRY(read_array(file, entry->name, bytes, entry->bytes, &tensor));
     TRY(arena_copy_string(&file->arena, &name, entry->name, strlen(entry->name) - 4));

@@ -16,10 +16,10 @@ struct span {
 
 struct reader {
     struct weights_file *file;
-    struct json          json;
-    struct span         *spans; /* [capacity], one for each tensor */
-    size_t               capacity;
-    bool                 has_metadata;
+    struct json json;
+    struct span *spans; /* [capacity], one for each tensor */
+    size_t capacity;
+    bool has_metadata;
 };
 
 /* ---- the three fields of a tensor ---------------------------------------------- */
@@ -37,8 +37,10 @@ static md_status read_dtype(struct reader *reader, struct weights_tensor *tensor
             return MD_OK;
         }
     }
-    FAIL(MD_EUNSUPPORTED, "%s: tensor '%s' has dtype '%.16s'; convert it to F32, F16, BF16, F64, "
-         "I64, I32 or U8", reader->file->path, tensor->name, json->text.data);
+    FAIL(MD_EUNSUPPORTED,
+         "%s: tensor '%s' has dtype '%.16s'; convert it to F32, F16, BF16, F64, "
+         "I64, I32 or U8",
+         reader->file->path, tensor->name, json->text.data);
 fail:
     return st;
 }
@@ -133,11 +135,15 @@ static md_status read_tensor(struct reader *reader)
         FAIL(MD_EFORMAT, "%s: the shape of tensor '%s' is too large; write the file again",
              file->path, name);
     if (span.end > file->payload_bytes)
-        FAIL(MD_EFORMAT, "%s: tensor '%s' ends at byte %zu of a payload of %zu; the file is cut, "
-             "fetch it again", file->path, name, span.end, file->payload_bytes);
+        FAIL(MD_EFORMAT,
+             "%s: tensor '%s' ends at byte %zu of a payload of %zu; the file is cut, "
+             "fetch it again",
+             file->path, name, span.end, file->payload_bytes);
     if (span.end - span.begin != tensor.bytes)
-        FAIL(MD_EFORMAT, "%s: tensor '%s' has %zu bytes, its shape asks for %zu; write the file "
-             "again", file->path, name, span.end - span.begin, tensor.bytes);
+        FAIL(MD_EFORMAT,
+             "%s: tensor '%s' has %zu bytes, its shape asks for %zu; write the file "
+             "again",
+             file->path, name, span.end - span.begin, tensor.bytes);
     tensor.data = file->payload + span.begin;
 
     if (file->count == reader->capacity) {
@@ -224,8 +230,10 @@ static md_status check_coverage(struct reader *reader)
     for (size_t i = 0; i < file->count; i++) {
         const struct span *span = &reader->spans[i];
         if (span->begin != at)
-            FAIL(MD_EFORMAT, "%s: tensor '%s' starts at byte %zu of the payload, %s byte %zu; "
-                 "write the file again", file->path, file->tensors[span->tensor].name, span->begin,
+            FAIL(MD_EFORMAT,
+                 "%s: tensor '%s' starts at byte %zu of the payload, %s byte %zu; "
+                 "write the file again",
+                 file->path, file->tensors[span->tensor].name, span->begin,
                  span->begin < at ? "inside another one that ends at" : "leaving a hole from", at);
         at = span->end;
     }
@@ -250,9 +258,10 @@ md_status safetensors_read(struct weights_file *file)
         return ERROR(MD_EFORMAT, "%s: neither safetensors nor npz; convert it to one of them",
                      file->path);
     if (length > HEADER_MAX || length > size - LENGTH_BYTES)
-        return ERROR(MD_EFORMAT, "%s: a header of %llu bytes in a file of %zu (at most %d); the "
-                     "file is damaged or cut, fetch it again", file->path,
-                     (unsigned long long)length, size, HEADER_MAX);
+        return ERROR(MD_EFORMAT,
+                     "%s: a header of %llu bytes in a file of %zu (at most %d); the "
+                     "file is damaged or cut, fetch it again",
+                     file->path, (unsigned long long)length, size, HEADER_MAX);
     file->payload = bytes + LENGTH_BYTES + length;
     file->payload_bytes = size - LENGTH_BYTES - (size_t)length;
 

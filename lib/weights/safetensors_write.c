@@ -14,13 +14,13 @@
 enum { LENGTH_BYTES = 8, ALIGNMENT = 64, CHUNK = 1 << 20, HEX_DIGITS = 64 };
 
 struct target {
-    struct memory      *memory;
-    const char         *path;
-    struct buffer       header;
-    size_t              hash_at; /* of the checksum's digits in the header */
-    struct file_writer  writer;
-    unsigned char      *chunk;
-    struct sha256       hash;
+    struct memory *memory;
+    const char *path;
+    struct buffer header;
+    size_t hash_at; /* of the checksum's digits in the header */
+    struct file_writer writer;
+    unsigned char *chunk;
+    struct sha256 hash;
 };
 
 /* ---- header ---------------------------------------------------------------------- */

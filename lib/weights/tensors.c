@@ -10,7 +10,7 @@
 
 static const struct {
     const char *name;
-    size_t      bytes;
+    size_t bytes;
 } TYPES[] = {
     [WEIGHTS_F32] = {"F32", 4}, [WEIGHTS_F16] = {"F16", 2}, [WEIGHTS_BF16] = {"BF16", 2},
     [WEIGHTS_F64] = {"F64", 8}, [WEIGHTS_I64] = {"I64", 8}, [WEIGHTS_I32] = {"I32", 4},
@@ -194,13 +194,27 @@ void weights_read_floats(const struct weights_tensor *tensor, float *out, int64_
     const unsigned char *p = tensor->data + (size_t)first * size;
     for (int64_t i = 0; i < count; i++, p += size) {
         switch (tensor->type) {
-        case WEIGHTS_F32: out[i] = float_of_bits(load_u32(p)); break;
-        case WEIGHTS_F16: out[i] = half_to_float(load_u16(p)); break;
-        case WEIGHTS_BF16: out[i] = float_of_bits((uint32_t)load_u16(p) << 16); break;
-        case WEIGHTS_F64: out[i] = load_double(p); break;
-        case WEIGHTS_I64: out[i] = (float)(int64_t)load_u64(p); break;
-        case WEIGHTS_I32: out[i] = (float)(int32_t)load_u32(p); break;
-        case WEIGHTS_U8: out[i] = (float)*p; break;
+        case WEIGHTS_F32:
+            out[i] = float_of_bits(load_u32(p));
+            break;
+        case WEIGHTS_F16:
+            out[i] = half_to_float(load_u16(p));
+            break;
+        case WEIGHTS_BF16:
+            out[i] = float_of_bits((uint32_t)load_u16(p) << 16);
+            break;
+        case WEIGHTS_F64:
+            out[i] = load_double(p);
+            break;
+        case WEIGHTS_I64:
+            out[i] = (float)(int64_t)load_u64(p);
+            break;
+        case WEIGHTS_I32:
+            out[i] = (float)(int32_t)load_u32(p);
+            break;
+        case WEIGHTS_U8:
+            out[i] = (float)*p;
+            break;
         }
     }
 }
@@ -218,7 +232,9 @@ md_status weights_verify(const struct weights_file *file)
     sha256_update(&hash, file->payload, file->payload_bytes);
     sha256_finish(&hash, hex);
     if (strcmp(hex, expected) != 0)
-        return ERROR(MD_EFORMAT, "%s: payload has SHA-256 %.16s..., header says %.16s...; the file "
-                     "is damaged, fetch or write it again", file->path, hex, expected);
+        return ERROR(MD_EFORMAT,
+                     "%s: payload has SHA-256 %.16s..., header says %.16s...; the file "
+                     "is damaged, fetch or write it again",
+                     file->path, hex, expected);
     return MD_OK;
 }

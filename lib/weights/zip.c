@@ -10,14 +10,21 @@
 #include "weights/formats.h"
 
 enum {
-    END_BYTES = 22, END_SIGNATURE = 0x06054b50,
-    END64_BYTES = 56, END64_SIGNATURE = 0x06064b50,
-    LOCATOR_BYTES = 20, LOCATOR_SIGNATURE = 0x07064b50,
-    CENTRAL_BYTES = 46, CENTRAL_SIGNATURE = 0x02014b50,
-    LOCAL_BYTES = 30, LOCAL_SIGNATURE = 0x04034b50,
+    END_BYTES = 22,
+    END_SIGNATURE = 0x06054b50,
+    END64_BYTES = 56,
+    END64_SIGNATURE = 0x06064b50,
+    LOCATOR_BYTES = 20,
+    LOCATOR_SIGNATURE = 0x07064b50,
+    CENTRAL_BYTES = 46,
+    CENTRAL_SIGNATURE = 0x02014b50,
+    LOCAL_BYTES = 30,
+    LOCAL_SIGNATURE = 0x04034b50,
     COMMENT_MAX = 65535,
-    METHOD_STORED = 0, METHOD_DEFLATED = 8,
-    FLAG_ENCRYPTED = 1, FLAG_SIZES_FOLLOW = 8,
+    METHOD_STORED = 0,
+    METHOD_DEFLATED = 8,
+    FLAG_ENCRYPTED = 1,
+    FLAG_SIZES_FOLLOW = 8,
     EXTRA_ZIP64 = 1,
     DEFLATE_RATIO_MAX = 1100 /* the format's own limit is 1032 */
 };
@@ -25,7 +32,7 @@ static const uint64_t UNPACKED_MAX = (uint64_t)64 << 30;
 
 struct directory {
     uint64_t offset, bytes, count;
-    size_t   limit; /* where the records after the directory start */
+    size_t limit; /* where the records after the directory start */
 };
 
 /* The fields that a central and a local header share, after ZIP64. */
@@ -88,11 +95,15 @@ static md_status read_end(const struct zip *zip, struct directory *out)
         out->limit = end;
     }
     if (out->bytes > out->limit || out->offset != out->limit - out->bytes)
-        FAIL(MD_EFORMAT, "%s: the zip directory is not where the archive's end says; write the "
-             "file again", zip->path);
+        FAIL(MD_EFORMAT,
+             "%s: the zip directory is not where the archive's end says; write the "
+             "file again",
+             zip->path);
     if (out->count > out->bytes / CENTRAL_BYTES)
-        FAIL(MD_EFORMAT, "%s: a directory of %llu bytes cannot hold %llu members; write the file "
-             "again", zip->path, (unsigned long long)out->bytes, (unsigned long long)out->count);
+        FAIL(MD_EFORMAT,
+             "%s: a directory of %llu bytes cannot hold %llu members; write the file "
+             "again",
+             zip->path, (unsigned long long)out->bytes, (unsigned long long)out->count);
 fail:
     return st;
 }
@@ -128,9 +139,12 @@ static bool apply_zip64(struct header *header, const unsigned char *extra, size_
 /* `shared` points at the flags, from where both kinds of header go the same way. */
 static struct header load_header(const unsigned char *shared, uint32_t offset)
 {
-    return (struct header){.flags = load_u16(shared), .method = load_u16(shared + 2),
-                           .crc = load_u32(shared + 8), .packed = load_u32(shared + 12),
-                           .bytes = load_u32(shared + 16), .offset = offset};
+    return (struct header){.flags = load_u16(shared),
+                           .method = load_u16(shared + 2),
+                           .crc = load_u32(shared + 8),
+                           .packed = load_u32(shared + 12),
+                           .bytes = load_u32(shared + 16),
+                           .offset = offset};
 }
 
 static md_status check_local(const struct zip *zip, const struct header *central, size_t limit,
@@ -159,27 +173,32 @@ static md_status check_local(const struct zip *zip, const struct header *central
     entry->head_bytes = head;
     return MD_OK;
 lie:
-    FAIL(MD_EFORMAT, "%s: member '%s' differs from its entry in the zip directory; write the file "
-         "again", zip->path, entry->name);
+    FAIL(MD_EFORMAT,
+         "%s: member '%s' differs from its entry in the zip directory; write the file "
+         "again",
+         zip->path, entry->name);
 fail:
     return st;
 }
 
-static md_status check_method(const struct zip *zip, const struct header *header,
-                              const char *name)
+static md_status check_method(const struct zip *zip, const struct header *header, const char *name)
 {
     if (header->flags & FLAG_ENCRYPTED)
         return ERROR(MD_EUNSUPPORTED, "%s: member '%s' is encrypted; decrypt it first", zip->path,
                      name);
     if (header->method != METHOD_STORED && header->method != METHOD_DEFLATED)
-        return ERROR(MD_EUNSUPPORTED, "%s: member '%s' has compression method %u; use stored or "
-                     "deflated", zip->path, name, header->method);
+        return ERROR(MD_EUNSUPPORTED,
+                     "%s: member '%s' has compression method %u; use stored or "
+                     "deflated",
+                     zip->path, name, header->method);
     if (header->method == METHOD_STORED && header->packed != header->bytes)
         return ERROR(MD_EFORMAT, "%s: stored member '%s' has two sizes; write the file again",
                      zip->path, name);
     if (header->packed > zip->size || header->bytes / DEFLATE_RATIO_MAX > header->packed)
-        return ERROR(MD_EFORMAT, "%s: member '%s' cannot unpack to %llu bytes; write the file "
-                     "again", zip->path, name, (unsigned long long)header->bytes);
+        return ERROR(MD_EFORMAT,
+                     "%s: member '%s' cannot unpack to %llu bytes; write the file "
+                     "again",
+                     zip->path, name, (unsigned long long)header->bytes);
     return MD_OK;
 }
 
@@ -191,8 +210,8 @@ static md_status read_entry(struct zip *zip, const struct directory *directory, 
     const unsigned char *p = zip->data + *at;
     size_t room = directory->limit - *at;
     if (room < CENTRAL_BYTES || load_u32(p) != CENTRAL_SIGNATURE)
-        FAIL(MD_EFORMAT, "%s: bad zip directory entry at byte %zu; write the file again",
-             zip->path, *at);
+        FAIL(MD_EFORMAT, "%s: bad zip directory entry at byte %zu; write the file again", zip->path,
+             *at);
     size_t name = load_u16(p + 28);
     size_t extra = load_u16(p + 30);
     size_t total = CENTRAL_BYTES + name + extra + load_u16(p + 32);
@@ -250,8 +269,10 @@ static md_status check_total(const struct zip *zip)
     for (size_t i = 0; i < zip->count; i++) {
         total += zip->entries[i].bytes; /* each at most 1100 x size, at most 65536 of them */
         if (total > UNPACKED_MAX || total / DEFLATE_RATIO_MAX > zip->size)
-            return ERROR(MD_EFORMAT, "%s: unpacks to more than a file of %zu bytes can hold; write "
-                         "the file again", zip->path, zip->size);
+            return ERROR(MD_EFORMAT,
+                         "%s: unpacks to more than a file of %zu bytes can hold; write "
+                         "the file again",
+                         zip->path, zip->size);
     }
     return MD_OK;
 }

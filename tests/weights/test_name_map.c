@@ -9,15 +9,14 @@
 #include "support/temp_dir.h"
 #include "weights/name_map.h"
 
-static const char RESNET18[] =
-    "../shared/data/resnet18_imagenet_bnfolded_stem_to_layer3_fc.npz";
+static const char RESNET18[] = "../shared/data/resnet18_imagenet_bnfolded_stem_to_layer3_fc.npz";
 
 enum { MAX_TARGETS = 200 };
 
 struct model {
     struct weights_target targets[MAX_TARGETS];
-    char                  names[MAX_TARGETS][80];
-    size_t                count;
+    char names[MAX_TARGETS][80];
+    size_t count;
 };
 
 static struct memory memory;
@@ -105,9 +104,21 @@ static md_status read_number(void *user, size_t index, size_t offset, void *out,
     return MD_OK;
 }
 
-#define TENSOR(name, count) {name, WEIGHTS_F32, 1, {count}, read_number}
-#define MATRIX(name, rows, columns) {name, WEIGHTS_F32, 2, {rows, columns}, read_number}
-#define TARGET(name, count) {name, 1, {count}}
+#define TENSOR(name, count)                                                                        \
+    {                                                                                              \
+        name, WEIGHTS_F32, 1, {count}, read_number                                                 \
+    }
+#define MATRIX(name, rows, columns)                                                                \
+    {                                                                                              \
+        name, WEIGHTS_F32, 2, {rows, columns}, read_number                                         \
+    }
+#define TARGET(name, count)                                                                        \
+    {                                                                                              \
+        name, 1,                                                                                   \
+        {                                                                                          \
+            count                                                                                  \
+        }                                                                                          \
+    }
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
 
 static struct weights_file *make_file(const struct weights_writer_tensor *tensors, size_t count)
@@ -115,8 +126,7 @@ static struct weights_file *make_file(const struct weights_writer_tensor *tensor
     memory_init(&memory, NULL);
     struct weights_file *file = NULL;
     const char *path = temp_path("names.safetensors");
-    ck_assert_int_eq(
-        safetensors_write(&memory, path, tensors, count, NULL, NULL, NULL, 0), MD_OK);
+    ck_assert_int_eq(safetensors_write(&memory, path, tensors, count, NULL, NULL, NULL, 0), MD_OK);
     ck_assert_int_eq(weights_open(&file, &memory, path), MD_OK);
     return file;
 }
@@ -131,11 +141,11 @@ static void check_source(const struct weights_plan *plan, const struct weights_f
 START_TEST(longest_suffix_wins)
 {
     static const struct weights_writer_tensor TENSORS[] = {
-        TENSOR("weight", 9),    TENSOR("c.weight", 2), TENSOR("b.c.weight", 3),
-        TENSOR("x.weight", 4),  TENSOR("full.name", 5)};
+        TENSOR("weight", 9), TENSOR("c.weight", 2), TENSOR("b.c.weight", 3), TENSOR("x.weight", 4),
+        TENSOR("full.name", 5)};
     static const struct weights_target TARGETS[] = {
         TARGET("a.b.c.weight", 3), TARGET("z.c.weight", 2), TARGET("a.xx.weight", 4),
-        TARGET("full.name", 5),    TARGET("gone", 1)};
+        TARGET("full.name", 5), TARGET("gone", 1)};
     struct weights_file *file = make_file(TENSORS, COUNT(TENSORS));
     struct weights_plan plan;
     ck_assert_int_eq(weights_plan_create(&plan, &memory, file, TARGETS, COUNT(TARGETS)), MD_OK);
@@ -285,24 +295,25 @@ START_TEST(report_groups_names)
 {
     static const struct weights_writer_tensor TENSORS[] = {
         TENSOR("fc.weight", 1), TENSOR("x", 1), MATRIX("a.weight", 3, 2), TENSOR("fc.bias", 1)};
-    static const struct weights_target TARGETS[] = {
-        TARGET("a.weight", 4), TARGET("p.weight", 1), TARGET("q.weight", 1), TARGET("p.bias", 1),
-        TARGET("x", 1)};
+    static const struct weights_target TARGETS[] = {TARGET("a.weight", 4), TARGET("p.weight", 1),
+                                                    TARGET("q.weight", 1), TARGET("p.bias", 1),
+                                                    TARGET("x", 1)};
     struct weights_file *file = make_file(TENSORS, COUNT(TENSORS));
     struct weights_plan plan;
     struct log log = {collect, NULL, MD_LOG_INFO};
     ck_assert_int_eq(weights_plan_create(&plan, &memory, file, TARGETS, COUNT(TARGETS)), MD_OK);
     ck_assert_int_eq(weights_plan_report(&plan, &log, &memory, file, TARGETS), MD_OK);
     char expected[4096];
-    snprintf(expected, sizeof expected,
-             "I|%s: loaded 1 of 5 parameters; 3 missing, 1 of another shape, 2 tensors unused\n"
-             "W|not loaded because of its shape: a.weight: (3, 2) in the file but (4,) in the model\n"
-             "W|not in the file, keep their start values:\n"
-             "W|  p.{bias, weight}\n"
-             "W|  q.weight\n"
-             "W|in the file but not used by the model:\n"
-             "W|  fc.{bias, weight}\n",
-             file->path);
+    snprintf(
+        expected, sizeof expected,
+        "I|%s: loaded 1 of 5 parameters; 3 missing, 1 of another shape, 2 tensors unused\n"
+        "W|not loaded because of its shape: a.weight: (3, 2) in the file but (4,) in the model\n"
+        "W|not in the file, keep their start values:\n"
+        "W|  p.{bias, weight}\n"
+        "W|  q.weight\n"
+        "W|in the file but not used by the model:\n"
+        "W|  fc.{bias, weight}\n",
+        file->path);
     ck_assert_str_eq(report_text, expected);
     weights_plan_free(&plan);
     weights_close(file);
@@ -340,7 +351,8 @@ START_TEST(folded_resnet18_fills_its_detector)
                      MD_OK);
     for (size_t i = 0; i < model->count; i++)
         ck_assert_msg((plan.match[i] == WEIGHTS_MISSING) ==
-                          expected_missing(model->targets[i].name), "%s", model->targets[i].name);
+                          expected_missing(model->targets[i].name),
+                      "%s", model->targets[i].name);
     ck_assert_uint_eq(plan.loaded, 16 * 5); /* 20 convolutions without res5's four */
     ck_assert_uint_eq(plan.mismatched, 0);
     ck_assert_uint_eq(plan.unused, 6); /* fc, and the biases of res5's missing convolutions */
@@ -389,8 +401,7 @@ START_TEST(no_failing_allocation_leaks)
 }
 END_TEST
 
-SUITE("weights/name_map", TEST(longest_suffix_wins),
-      TEST(one_tensor_for_two_parameters_is_refused), TEST(module_prefix_goes_when_all_have_it),
-      TEST(torchvision_names_become_detectron2s), TEST(a_bias_fills_a_norm_only_beside_its_weight),
-      TEST(report_groups_names), TEST(folded_resnet18_fills_its_detector),
-      TEST(no_failing_allocation_leaks))
+SUITE("weights/name_map", TEST(longest_suffix_wins), TEST(one_tensor_for_two_parameters_is_refused),
+      TEST(module_prefix_goes_when_all_have_it), TEST(torchvision_names_become_detectron2s),
+      TEST(a_bias_fills_a_norm_only_beside_its_weight), TEST(report_groups_names),
+      TEST(folded_resnet18_fills_its_detector), TEST(no_failing_allocation_leaks))

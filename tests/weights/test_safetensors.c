@@ -110,14 +110,14 @@ END_TEST
 
 /* ---- lies, each alone ------------------------------------------------------------------ */
 
-#define F4(name, shape, begin, end) \
+#define F4(name, shape, begin, end)                                                                \
     "\"" name "\":{\"dtype\":\"F32\",\"shape\":" shape ",\"data_offsets\":[" begin "," end "]}"
 #define NESTED "[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[["
 
 static const struct lie {
     const char *header;
-    size_t      payload;
-    md_status   status;
+    size_t payload;
+    md_status status;
     const char *text; /* in the error */
 } LIES[] = {
     {"{" F4("a", "[2]", "0", "8") "," F4("b", "[2]", "8", "16") "}", 16, MD_OK, ""},
@@ -188,7 +188,8 @@ END_TEST
 START_TEST(a_lying_header_length_is_found)
 {
     setup();
-    static const uint64_t LENGTHS[] = {UINT64_MAX, UINT64_MAX - 7, 1ULL << 63, 100000001, 11, 3, 1, 0};
+    static const uint64_t LENGTHS[] = {UINT64_MAX, UINT64_MAX - 7, 1ULL << 63, 100000001, 11, 3, 1,
+                                       0};
     for (size_t i = 0; i < sizeof LENGTHS / sizeof LENGTHS[0]; i++) {
         struct weights_file *file = NULL;
         const char *path = headed_file("{        }", LENGTHS[i], 0);
@@ -201,8 +202,8 @@ END_TEST
 
 struct source {
     unsigned char bytes[3][3000000];
-    size_t        step; /* at most so many bytes at a time */
-    size_t        fail_at; /* tensor that cannot be read */
+    size_t step;    /* at most so many bytes at a time */
+    size_t fail_at; /* tensor that cannot be read */
 };
 static struct source source;
 
@@ -370,5 +371,5 @@ SUITE("weights/safetensors", TEST(python_file_is_read), TEST(a_file_cut_anywhere
       TEST(a_damaged_header_does_no_harm), LOOP(each_lie_is_found, 0, LIE_COUNT),
       TEST(a_lying_header_length_is_found), TEST(what_is_written_is_read),
       TEST(the_bytes_do_not_depend_on_the_pieces), TEST(a_changed_byte_is_found_by_the_checksum),
-      TEST(a_failing_reader_leaves_the_old_file),
-      TEST(what_could_not_be_read_back_is_not_written), TEST(no_failing_allocation_leaks))
+      TEST(a_failing_reader_leaves_the_old_file), TEST(what_could_not_be_read_back_is_not_written),
+      TEST(no_failing_allocation_leaks))

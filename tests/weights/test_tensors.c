@@ -42,7 +42,8 @@ static void check_all_patterns(enum weights_type type, int mantissa_bits, int bi
         float value = one(type, bytes);
         unsigned mantissa = pattern & ((1u << mantissa_bits) - 1u);
         if ((pattern & 0x7fffu) >> mantissa_bits < top) {
-            ck_assert_uint_eq(bits_of(value), bits_of((float)meaning(pattern, mantissa_bits, bias)));
+            ck_assert_uint_eq(bits_of(value),
+                              bits_of((float)meaning(pattern, mantissa_bits, bias)));
         } else { /* infinity, or a NaN that keeps its sign and payload */
             uint32_t sign = (pattern & 0x8000u) << 16;
             ck_assert_uint_eq(bits_of(value),
