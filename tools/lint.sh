@@ -116,6 +116,7 @@ ALLOWED='lib/core/memory.o posix_memalign free
 lib/core/log.o stderr
 lib/core/path.o free
 lib/core/file.o free
+lib/image/decode_stb.o malloc realloc free
 lib/image/encode_jpeg.o free
 lib/image/encode.o free'
 

@@ -23,7 +23,8 @@ typedef struct md_detection {
 typedef struct md_detections md_detections;
 
 MD_API size_t              md_detections_count(const md_detections *detections);
-MD_API const md_detection *md_detections_get(const md_detections *detections, size_t index); /* NULL: none such */
+/* NULL when there is no such index. */
+MD_API const md_detection *md_detections_get(const md_detections *detections, size_t index);
 MD_API void                md_detections_free(md_detections *detections);
 
 /* ---- predictor ---------------------------------------------------------------------------- */

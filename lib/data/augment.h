@@ -21,7 +21,8 @@ void augment_box(double out[4], const float box[4], const int old_size[2], const
 
 /* Fills in everything of `out` but image_index. Reads `pixels`, keeps nothing of it. */
 md_status augment_sample(struct sample *out, struct memory *memory, const md_image *pixels,
-                         const struct annotation *annotations, size_t count, const struct augment_options *options,
+                         const struct annotation *annotations, size_t count,
+                          const struct augment_options *options,
                          struct augment_choice choice);
 void sample_release(struct sample *sample, struct memory *memory); /* clears it */
 

@@ -20,14 +20,16 @@ struct dataset_builder {
 
 void builder_init(struct dataset_builder *builder, struct memory *memory);
 /* The text is copied. Indices count up from 0. */
-md_status builder_add_image(struct dataset_builder *builder, const char *name, int64_t id, int width, int height);
-md_status builder_add_annotation(struct dataset_builder *builder, size_t image, const struct annotation *annotation);
+md_status builder_add_image(struct dataset_builder *builder, const char *name, int64_t id,
+                            int width, int height);
+md_status builder_add_annotation(struct dataset_builder *builder, size_t image,
+                                 const struct annotation *annotation);
 md_status builder_add_class(struct dataset_builder *builder, const char *name, int64_t id);
 /* Annotations go to their images and keep their order there. `folder` (copied) or `source` (taken,
  * closed with the last dataset that uses it, but not when this fails) says where pixels come from;
  * the other is NULL. The builder is empty afterwards; builder_free is still due. */
-md_status builder_finish(struct dataset_builder *builder, const char *folder, const struct dataset_source *source,
-                         struct dataset **out);
+md_status builder_finish(struct dataset_builder *builder, const char *folder,
+                         const struct dataset_source *source, struct dataset **out);
 void      builder_free(struct dataset_builder *builder);
 
 /* *items has room for one more; doubles `capacity` when not. */

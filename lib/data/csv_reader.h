@@ -18,7 +18,8 @@ struct csv_reader {
     size_t        field_count;
 };
 
-md_status   csv_open(struct csv_reader *reader, struct memory *memory, const char *name, const void *bytes, size_t size);
+md_status   csv_open(struct csv_reader *reader, struct memory *memory, const char *name,
+                     const void *bytes, size_t size);
 md_status   csv_next(struct csv_reader *reader); /* the next row; MD_END after the last one */
 const char *csv_field(const struct csv_reader *reader, size_t index);
 void        csv_close(struct csv_reader *reader);

@@ -27,7 +27,8 @@ struct dataset_image {
 /* Where pixels come from when not from a folder of files. */
 struct dataset_source {
     void *user;
-    md_status (*read_image)(void *user, size_t index, struct memory *memory, md_image *out); /* many threads at once */
+    /* many threads at once */
+    md_status (*read_image)(void *user, size_t index, struct memory *memory, md_image *out);
     void (*close)(void *user); /* may be NULL */
 };
 
@@ -53,21 +54,25 @@ struct dataset {
  * outside, a duplicate) are logged once each, with a count. */
 md_status dataset_open(struct dataset **out, struct memory *memory, const struct log *log, const char *spec,
                        const char *const *classes, int class_count);
-md_status dataset_open_csv(struct dataset **out, struct memory *memory, const struct log *log, const char *path,
+md_status dataset_open_csv(struct dataset **out, struct memory *memory, const struct log *log,
+                           const char *path,
                            const char *folder, const char *const *classes, int class_count);
-md_status dataset_open_coco(struct dataset **out, struct memory *memory, const struct log *log, const char *path,
+md_status dataset_open_coco(struct dataset **out, struct memory *memory, const struct log *log,
+                            const char *path,
                             const char *folder, const char *const *classes, int class_count);
 md_status dataset_open_toy(struct dataset **out, struct memory *memory, size_t count, uint64_t seed);
 void      dataset_free(struct dataset *dataset);
 
 /* Oriented RGB8 pixels. A size that differs from the annotation file's is MD_EMISMATCH. */
-md_status dataset_read_image(const struct dataset *dataset, size_t index, struct memory *memory, md_image *out);
+md_status dataset_read_image(const struct dataset *dataset, size_t index, struct memory *memory,
+                             md_image *out);
 /* Fills in widths and heights that are 0 by reading image headers (threads of them at once). What
  * cannot be read keeps 0: reading its pixels will say why. The readers of files do it when opening. */
 md_status dataset_probe_sizes(struct dataset *dataset, int threads);
 
 /* Two disjoint parts that share the images' folder, the first with round(fraction * count) of them,
  * drawn by seed. Both keep what they need alive on their own. */
-md_status dataset_split(const struct dataset *dataset, double fraction, uint64_t seed, struct dataset **first, struct dataset **second);
+md_status dataset_split(const struct dataset *dataset, double fraction, uint64_t seed,
+                        struct dataset **first, struct dataset **second);
 
 #endif

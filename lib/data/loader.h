@@ -40,10 +40,13 @@ struct batch {
 
 struct loader_options {
     int      batch_size; /* 1..64 */
-    bool     training;   /* endless, shuffled, augmented; else once through in order, no augmentation, last batch may be short */
-    bool     group_by_aspect;   /* training only: a batch is all wide or all tall (width > height) by original size */
+    /* endless, shuffled, augmented; else once through in order, no augmentation, last batch may be short */
+    bool     training;
+    /* training only: a batch is all wide or all tall (width > height) by original size */
+    bool     group_by_aspect;
     bool     filter_empty;      /* training only: images without a non-crowd annotation are left out */
-    bool     skip_broken;       /* an unreadable image is logged, counted and replaced by the next (training) or left out */
+    /* an unreadable image is logged, counted and replaced by the next (training) or left out */
+    bool     skip_broken;
     struct augment_options augment; /* not training: min_sizes[0], max_size */
     int      threads;    /* workers; 0: read in loader_next itself */
     int      read_ahead; /* batches (2) */
@@ -53,7 +56,8 @@ struct loader_options {
 struct loader;
 
 /* Keeps dataset and log; they must outlive it. `state` NULL: from the start. */
-md_status loader_create(struct loader **out, struct memory *memory, const struct log *log, const struct dataset *dataset,
+md_status loader_create(struct loader **out, struct memory *memory, const struct log *log,
+                        const struct dataset *dataset,
                         const struct loader_options *options, const struct loader_state *state);
 /* The next batch, borrowed until the next call. MD_END when not training and all was read. The
  * content depends on seed, state and options alone, never on threads. */

@@ -18,8 +18,9 @@ struct sampler {
     struct loader_state state;   /* before the next batch */
 };
 
-md_status sampler_create(struct sampler *sampler, struct memory *memory, const uint32_t *images, uint32_t count,
-                         const uint8_t *group, const struct loader_options *options, const struct loader_state *state);
+md_status sampler_create(struct sampler *sampler, struct memory *memory, const uint32_t *images,
+                         uint32_t count, const uint8_t *group, const struct loader_options *options,
+                         const struct loader_state *state);
 /* Up to batch_size images; fewer at the end of a pass in order, 0 after it. */
 int  sampler_next(struct sampler *sampler, uint32_t images[64]);
 void sampler_free(struct sampler *sampler);

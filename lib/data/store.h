@@ -19,7 +19,8 @@ struct dataset_store {
     struct shared_source *source; /* NULL: a folder of files */
 };
 
-md_status shared_source_create(struct shared_source **out, struct memory *memory, const struct dataset_source *source);
+md_status shared_source_create(struct shared_source **out, struct memory *memory,
+                               const struct dataset_source *source);
 void      shared_source_release(struct shared_source *shared); /* NULL is fine */
 
 /* What is wrong with a data set and yet usable: counts, and the first one of each by name. */
@@ -36,15 +37,16 @@ struct data_checks {
 md_status checks_run(const struct dataset *dataset, struct data_checks *checks);
 /* One line of warning for each kind found; `name` is the file of annotations. All image files
  * missing is MD_ENOTFOUND: the folder is the wrong one. */
-md_status checks_report(const struct dataset *dataset, const struct data_checks *checks, const struct log *log,
-                        const char *name);
+md_status checks_report(const struct dataset *dataset, const struct data_checks *checks,
+                        const struct log *log, const char *name);
 
 /* Clips to [0, width] x [0, height]: 0 inside, 1 changed, -1 nothing of it is inside (left as it was). */
 int box_clip(float box[4], int width, int height);
 
 int class_find(const char *const *classes, int class_count, const char *name); /* -1: not among them */
 /* MD_EMISMATCH that names file, line, the class and the nearest known one. */
-md_status class_unknown(const char *path, size_t line, const char *name, const char *const *classes, int class_count);
+md_status class_unknown(const char *path, size_t line, const char *name, const char *const *classes,
+                        int class_count);
 
 /* dataset_open_toy with the caller's list of classes (may be NULL). */
 md_status toy_open(struct dataset **out, struct memory *memory, size_t count, uint64_t seed,

@@ -19,13 +19,14 @@ struct toy_shape {
     double a, b;  /* half width and height; of a stroke the second end */
     double round; /* corner radius of a box; half the width of a stroke */
     double soft;  /* width of a blurred edge; 0: one pixel */
-    const struct toy_shape *inside, *outside; /* only where it is inside, or not inside, that one too; or NULL */
+    /* only where it is inside, or not inside, that one too; or NULL */
+    const struct toy_shape *inside, *outside;
 };
 
 struct toy_frame toy_frame_at(double x, double y, double scale, double angle);
 struct toy_color toy_mix(struct toy_color from, struct toy_color to, double share);
-void toy_fill(md_image *image, const struct toy_frame *frame, const struct toy_shape *shape, struct toy_color color,
-              double alpha);
+void toy_fill(md_image *image, const struct toy_frame *frame, const struct toy_shape *shape,
+              struct toy_color color, double alpha);
 /* A stroke along the quadratic curve from p over the control point q to r: {px, py, qx, qy, rx, ry}. */
 void toy_curve(md_image *image, const struct toy_frame *frame, const double points[6], double half_width,
                struct toy_color color);

@@ -12,6 +12,7 @@
 #define STBI_ONLY_JPEG
 #define STBI_ONLY_PNG
 #define STBI_NO_STDIO
+#define STBI_NO_FAILURE_STRINGS /* they are kept in static variables */
 #define STBI_NO_LINEAR
 #define STBI_NO_HDR
 #define STBI_MAX_DIMENSIONS (64 << 20)
@@ -73,7 +74,7 @@ md_status decode_stb(md_image *out, const struct encoded *file)
     int channels = 0;
     stbi_uc *pixels = stbi_load_from_memory(file->bytes, (int)file->size, &width, &height, &channels, 3);
     if (!pixels)
-        return ERROR(MD_EFORMAT, "%s: %s; write the file anew", file->name, stbi_failure_reason());
+        return ERROR(MD_EFORMAT, "%s: its pixels cannot be decoded; write the file anew", file->name);
     bool same = width == out->width && height == out->height;
     if (same)
         memcpy(out->data, pixels, (size_t)out->stride * (size_t)height);

@@ -19,7 +19,8 @@ void      image_release(md_image *image); /* clears *image */
  * samples the high byte is kept, also of gray ones, which Pillow saturates. Sizes are checked
  * before pixels are allocated. `name` is for messages. A truncated or broken file is MD_EFORMAT;
  * never a partial picture. */
-md_status image_decode(md_image *out, struct memory *memory, const char *name, const void *bytes, size_t size);
+md_status image_decode(md_image *out, struct memory *memory, const char *name, const void *bytes,
+                       size_t size);
 md_status image_load(md_image *out, struct memory *memory, const char *path);
 /* Width and height after orientation, from the header alone. */
 md_status image_probe(int *width, int *height, const char *name, const void *bytes, size_t size);
@@ -28,7 +29,8 @@ md_status image_probe(int *width, int *height, const char *name, const void *byt
 md_status image_save(const md_image *image, struct memory *memory, const char *path);
 
 /* One row of `width` pixels from one format to another; gray by Pillow's luma, new alpha 255. */
-void      image_convert_row(uint8_t *out, md_pixel_format to, const uint8_t *in, md_pixel_format from, int width);
+void      image_convert_row(uint8_t *out, md_pixel_format to, const uint8_t *in,
+                            md_pixel_format from, int width);
 md_status image_convert(md_image *out, struct memory *memory, const md_image *image, md_pixel_format format);
 void      image_flip_horizontal(md_image *image); /* in place */
 

@@ -31,10 +31,12 @@ void resize_row_vertical(uint8_t *out, const uint8_t *in, ptrdiff_t stride, cons
                          int y, size_t bytes);
 
 /* The whole image, same format, into a new image of out_width x out_height. */
-md_status image_resize(md_image *out, struct memory *memory, const md_image *in, int out_width, int out_height);
+md_status image_resize(md_image *out, struct memory *memory, const md_image *in, int out_width,
+                       int out_height);
 
 /* Detectron2's ResizeShortestEdge: short side to `short_side`, long side at most `max_side`;
  * short_side 0 keeps the size. */
-void resize_shortest_edge(int *out_height, int *out_width, int height, int width, int short_side, int max_side);
+void resize_shortest_edge(int *out_height, int *out_width, int height, int width, int short_side,
+                          int max_side);
 
 #endif

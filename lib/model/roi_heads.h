@@ -39,7 +39,8 @@ struct detections {
     struct tensor boxes, scores, classes, counts; /* [n,d,4], [n,d], [n,d], [n] */
 };
 
-md_status roi_heads_declare(struct roi_heads *heads, struct param_set *set, const struct model_config *config);
+md_status roi_heads_declare(struct roi_heads *heads, struct param_set *set,
+                            const struct model_config *config);
 void      roi_heads_bind(struct roi_heads *heads, struct param_set *set);
 void      roi_heads_free(struct roi_heads *heads, struct device *device);
 

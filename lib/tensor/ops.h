@@ -203,7 +203,8 @@ struct match_params {
 };
 /* boxes [m,4] for all images, or [n,m,4] with counts [n] (absent: m); gt [n,g,4], gt_counts [n].
  * match [n,m] = index of the best truth (lowest on ties; 0 without truths and beyond the count),
- * label [n,m] = 0, 1 or -1; all 0 without truths; -1 beyond the count. IoU = I > 0 ? I / ((Sa + Sb) - I) : 0 in float. */
+ * label [n,m] = 0, 1 or -1; all 0 without truths; -1 beyond the count.
+ * IoU = I > 0 ? I / ((Sa + Sb) - I) : 0 in float. */
 typedef md_status match_fn(struct stream *stream, struct tensor *match, struct tensor *label,
                            const struct tensor *boxes, const struct tensor *counts,
                            const struct tensor *gt, const struct tensor *gt_counts,
