@@ -16,7 +16,8 @@ struct augment_choice augment_choose(const struct augment_options *options, stru
         uint64_t sizes = (uint64_t)(options->min_sizes[1] - options->min_sizes[0]) + 1;
         choice.short_side += (int)random_below(random, sizes);
     } else {
-        choice.short_side = options->min_sizes[random_below(random, (uint64_t)options->min_size_count)];
+        choice.short_side =
+            options->min_sizes[random_below(random, (uint64_t)options->min_size_count)];
     }
     choice.flip = random_uniform(random) < options->flip_probability;
     return choice;
@@ -27,7 +28,8 @@ static double clamped(double value, double limit)
     return value < 0 ? 0 : value > limit ? limit : value;
 }
 
-void augment_box(double out[4], const float box[4], const int old_size[2], const int new_size[2], bool flip)
+void augment_box(double out[4], const float box[4], const int old_size[2], const int new_size[2],
+                 bool flip)
 {
     for (int i = 0; i < 4; i++)
         out[i] = (double)box[i] * ((double)new_size[i % 2] / (double)old_size[i % 2]);
@@ -40,8 +42,8 @@ void augment_box(double out[4], const float box[4], const int old_size[2], const
         out[i] = clamped(out[i], new_size[i % 2]);
 }
 
-static size_t carry_annotations(struct annotation *out, const struct annotation *annotations, size_t count,
-                                const struct sample *sample)
+static size_t carry_annotations(struct annotation *out, const struct annotation *annotations,
+                                size_t count, const struct sample *sample)
 {
     const int old_size[2] = {sample->original_width, sample->original_height};
     const int new_size[2] = {sample->image.width, sample->image.height};
@@ -60,8 +62,8 @@ static size_t carry_annotations(struct annotation *out, const struct annotation 
 }
 
 md_status augment_sample(struct sample *out, struct memory *memory, const md_image *pixels,
-                         const struct annotation *annotations, size_t count, const struct augment_options *options,
-                         struct augment_choice choice)
+                         const struct annotation *annotations, size_t count,
+                         const struct augment_options *options, struct augment_choice choice)
 {
     md_status st = MD_OK;
     struct sample sample = {.image_index = out->image_index,
@@ -70,7 +72,8 @@ md_status augment_sample(struct sample *out, struct memory *memory, const md_ima
                             .flipped = choice.flip};
     int height = pixels->height;
     int width = pixels->width;
-    resize_shortest_edge(&height, &width, pixels->height, pixels->width, choice.short_side, options->max_size);
+    resize_shortest_edge(&height, &width, pixels->height, pixels->width, choice.short_side,
+                         options->max_size);
     TRY(image_resize(&sample.image, memory, pixels, width, height));
     if (choice.flip)
         image_flip_horizontal(&sample.image);

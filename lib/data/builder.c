@@ -6,7 +6,8 @@
 #include "core/error.h"
 #include "data/store.h"
 
-md_status grow_array(struct memory *memory, void *items, size_t count, size_t *capacity, size_t size)
+md_status grow_array(struct memory *memory, void *items, size_t count, size_t *capacity,
+                     size_t size)
 {
     if (count < *capacity)
         return MD_OK;
@@ -24,33 +25,42 @@ void builder_init(struct dataset_builder *builder, struct memory *memory)
     arena_init(&builder->arena, memory);
 }
 
-md_status builder_add_image(struct dataset_builder *builder, const char *name, int64_t id, int width, int height)
+md_status builder_add_image(struct dataset_builder *builder, const char *name, int64_t id,
+                            int width, int height)
 {
     if (builder->image_count >= UINT32_MAX)
         return ERROR(MD_EINVAL, "more than %u images in one data set; split it", UINT32_MAX);
     const char *copy = NULL;
-    md_status st = grow_array(builder->memory, &builder->images, builder->image_count, &builder->image_capacity,
-                              sizeof *builder->images);
+    md_status st = grow_array(builder->memory, &builder->images, builder->image_count,
+                              &builder->image_capacity, sizeof *builder->images);
     if (st == MD_OK)
         st = arena_copy_string(&builder->arena, &copy, name, strlen(name));
     if (st < 0)
         return st;
-    builder->images[builder->image_count] = (struct dataset_image){
-        .name = copy, .id = id, .width = width, .height = height, .source_index = builder->image_count};
+    builder->images[builder->image_count] =
+        (struct dataset_image){.name = copy,
+                               .id = id,
+                               .width = width,
+                               .height = height,
+                               .source_index = builder->image_count};
     builder->image_count++;
     return MD_OK;
 }
 
-md_status builder_add_annotation(struct dataset_builder *builder, size_t image, const struct annotation *annotation)
+md_status builder_add_annotation(struct dataset_builder *builder, size_t image,
+                                 const struct annotation *annotation)
 {
     size_t count = builder->annotation_count;
     if (count >= UINT32_MAX)
         return ERROR(MD_EINVAL, "more than %u annotations in one data set; split it", UINT32_MAX);
-    size_t capacity = builder->annotation_capacity; /* both arrays grow, or neither counts as grown */
-    md_status st = grow_array(builder->memory, &builder->annotations, count, &capacity, sizeof *annotation);
+    size_t capacity =
+        builder->annotation_capacity; /* both arrays grow, or neither counts as grown */
+    md_status st =
+        grow_array(builder->memory, &builder->annotations, count, &capacity, sizeof *annotation);
     capacity = builder->annotation_capacity;
     if (st == MD_OK)
-        st = grow_array(builder->memory, &builder->owners, count, &capacity, sizeof *builder->owners);
+        st = grow_array(builder->memory, &builder->owners, count, &capacity,
+                        sizeof *builder->owners);
     if (st < 0)
         return st;
     builder->annotation_capacity = capacity;
@@ -65,10 +75,12 @@ md_status builder_add_class(struct dataset_builder *builder, const char *name, i
     size_t count = builder->class_count;
     const char *copy = NULL;
     size_t capacity = builder->class_capacity;
-    md_status st = grow_array(builder->memory, &builder->class_names, count, &capacity, sizeof *builder->class_names);
+    md_status st = grow_array(builder->memory, &builder->class_names, count, &capacity,
+                              sizeof *builder->class_names);
     capacity = builder->class_capacity;
     if (st == MD_OK)
-        st = grow_array(builder->memory, &builder->class_ids, count, &capacity, sizeof *builder->class_ids);
+        st = grow_array(builder->memory, &builder->class_ids, count, &capacity,
+                        sizeof *builder->class_ids);
     if (st == MD_OK)
         st = arena_copy_string(&builder->arena, &copy, name, strlen(name));
     if (st < 0)
@@ -99,8 +111,8 @@ static void place_annotations(struct dataset_builder *builder, struct annotation
     }
 }
 
-md_status builder_finish(struct dataset_builder *builder, const char *folder, const struct dataset_source *source,
-                         struct dataset **out)
+md_status builder_finish(struct dataset_builder *builder, const char *folder,
+                         const struct dataset_source *source, struct dataset **out)
 {
     md_status st = MD_OK;
     struct dataset *dataset = NULL;

@@ -83,7 +83,8 @@ md_status checks_run(const struct dataset *dataset, struct data_checks *checks)
             tiny += box[2] - box[0] < 1 || box[3] - box[1] < 1;
         }
         note(&checks->tiny, &checks->first_tiny, tiny, image->name);
-        note(&checks->duplicates, &checks->first_duplicate, count_duplicates(sorted, image->count), image->name);
+        note(&checks->duplicates, &checks->first_duplicate, count_duplicates(sorted, image->count),
+             image->name);
         if (dataset->folder)
             TRY(check_file(dataset, image, checks));
     }
@@ -92,18 +93,21 @@ fail:
     return st;
 }
 
-md_status checks_report(const struct dataset *dataset, const struct data_checks *checks, const struct log *log,
-                        const char *name)
+md_status checks_report(const struct dataset *dataset, const struct data_checks *checks,
+                        const struct log *log, const char *name)
 {
     if (checks->missing > 0 && checks->missing == dataset->image_count)
-        return ERROR(MD_ENOTFOUND, "%s: none of the %zu images, \"%s\" and so on, is in %s; name the folder they are in",
-                     name, dataset->image_count, checks->first_missing, dataset->folder);
+        return ERROR(
+            MD_ENOTFOUND,
+            "%s: none of the %zu images, \"%s\" and so on, is in %s; name the folder they are in",
+            name, dataset->image_count, checks->first_missing, dataset->folder);
     const struct {
-        size_t      count;
+        size_t count;
         const char *what, *first;
     } lines[] = {
         {checks->clipped, "boxes reach partly out of their image", NULL},
-        {checks->duplicates, "annotations repeat another one of the same image", checks->first_duplicate},
+        {checks->duplicates, "annotations repeat another one of the same image",
+         checks->first_duplicate},
         {checks->tiny, "boxes have a side below 1 pixel", checks->first_tiny},
         {checks->missing, "image files do not exist", checks->first_missing},
         {checks->unreadable, "image files cannot be read", checks->first_unreadable},
@@ -112,8 +116,8 @@ md_status checks_report(const struct dataset *dataset, const struct data_checks 
         if (lines[i].count == 0)
             continue;
         if (lines[i].first)
-            log_write(log, MD_LOG_WARN, "%s: %zu %s, the first at \"%s\"", name, lines[i].count, lines[i].what,
-                      lines[i].first);
+            log_write(log, MD_LOG_WARN, "%s: %zu %s, the first at \"%s\"", name, lines[i].count,
+                      lines[i].what, lines[i].first);
         else
             log_write(log, MD_LOG_WARN, "%s: %zu %s", name, lines[i].count, lines[i].what);
     }

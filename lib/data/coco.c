@@ -12,10 +12,10 @@
 enum { PROBE_THREADS = 4 };
 
 struct coco_data {
-    struct coco_lists      lists;
-    const char            *folder;
-    const char *const     *classes; /* the caller's; NULL: the file's */
-    int                    class_count;
+    struct coco_lists lists;
+    const char *folder;
+    const char *const *classes; /* the caller's; NULL: the file's */
+    int class_count;
     struct dataset_builder builder;
 };
 
@@ -58,8 +58,9 @@ static md_status add_images(struct coco_data *data)
     for (size_t i = 0; i < lists->image_count && st == MD_OK; i++) {
         const struct coco_image *image = &lists->images[i];
         if (!path_stays_inside(data->folder, image->name))
-            return ERROR(MD_EFORMAT, "%s:%zu: \"%s\" leads out of the image folder %s; name files inside it", lists->path,
-                         coco_line(lists, image->offset), image->name, data->folder);
+            return ERROR(MD_EFORMAT,
+                         "%s:%zu: \"%s\" leads out of the image folder %s; name files inside it",
+                         lists->path, coco_line(lists, image->offset), image->name, data->folder);
         st = builder_add_image(&data->builder, image->name, image->id, image->width, image->height);
     }
     return st;
@@ -102,7 +103,8 @@ static md_status add_given_classes(struct coco_data *data)
         for (size_t i = 0; i < lists->category_count && !found; i++)
             if (lists->categories[i].class_id == k)
                 found = &lists->categories[i];
-        md_status st = builder_add_class(&data->builder, data->classes[k], found ? found->id : free_id++);
+        md_status st =
+            builder_add_class(&data->builder, data->classes[k], found ? found->id : free_id++);
         if (st < 0)
             return st;
     }
@@ -112,8 +114,9 @@ static md_status add_given_classes(struct coco_data *data)
 static md_status add_classes(struct coco_data *data)
 {
     struct coco_lists *lists = &data->lists;
-    md_status st = sort_unique(lists, lists->categories, lists->category_count, sizeof *lists->categories,
-                               offsetof(struct coco_category, offset), "categories");
+    md_status st =
+        sort_unique(lists, lists->categories, lists->category_count, sizeof *lists->categories,
+                    offsetof(struct coco_category, offset), "categories");
     if (st == MD_OK)
         st = check_category_names(lists);
     if (st < 0)
@@ -131,7 +134,7 @@ static md_status add_classes(struct coco_data *data)
 
 struct id_place {
     int64_t id;
-    size_t  offset;
+    size_t offset;
 };
 
 static md_status check_annotation_ids(const struct coco_lists *lists)
@@ -142,8 +145,8 @@ static md_status check_annotation_ids(const struct coco_lists *lists)
         return st;
     for (size_t i = 0; i < lists->annotation_count; i++)
         places[i] = (struct id_place){lists->annotations[i].id, lists->annotations[i].offset};
-    st = sort_unique(lists, places, lists->annotation_count, sizeof *places, offsetof(struct id_place, offset),
-                     "annotations");
+    st = sort_unique(lists, places, lists->annotation_count, sizeof *places,
+                     offsetof(struct id_place, offset), "annotations");
     memory_free(lists->memory, places);
     return st;
 }
@@ -153,31 +156,38 @@ static const void *find_id(int64_t id, const void *items, size_t count, size_t s
     return count > 0 ? bsearch(&id, items, count, size, by_id) : NULL;
 }
 
-static md_status add_annotation(struct coco_data *data, const struct coco_annotation *from, size_t *clipped)
+static md_status add_annotation(struct coco_data *data, const struct coco_annotation *from,
+                                size_t *clipped)
 {
     const struct coco_lists *lists = &data->lists;
     const struct coco_image *image =
         find_id(from->image_id, lists->images, lists->image_count, sizeof *lists->images);
-    const struct coco_category *category =
-        find_id(from->category_id, lists->categories, lists->category_count, sizeof *lists->categories);
+    const struct coco_category *category = find_id(
+        from->category_id, lists->categories, lists->category_count, sizeof *lists->categories);
     if (!image || !category)
-        return ERROR(MD_EFORMAT, "%s:%zu: annotation %lld is of %s %lld, which the file does not list; add or remove it",
-                     lists->path, coco_line(lists, from->offset), (long long)from->id, image ? "category" : "image",
-                     (long long)(image ? from->category_id : from->image_id));
+        return ERROR(
+            MD_EFORMAT,
+            "%s:%zu: annotation %lld is of %s %lld, which the file does not list; add or remove it",
+            lists->path, coco_line(lists, from->offset), (long long)from->id,
+            image ? "category" : "image", (long long)(image ? from->category_id : from->image_id));
     if (category->class_id < 0)
-        return class_unknown(lists->path, coco_line(lists, from->offset), category->name, data->classes,
-                             data->class_count);
+        return class_unknown(lists->path, coco_line(lists, from->offset), category->name,
+                             data->classes, data->class_count);
     float box[4];
     memcpy(box, from->box, sizeof box);
     int changed = image->width > 0 ? box_clip(box, image->width, image->height) : 0;
     if (changed < 0)
-        return ERROR(MD_EFORMAT, "%s:%zu: annotation %lld, box %g,%g to %g,%g, lies outside of its image of %dx%d; "
-                     "correct or remove it", lists->path, coco_line(lists, from->offset), (long long)from->id, box[0],
-                     box[1], box[2], box[3], image->width, image->height);
+        return ERROR(
+            MD_EFORMAT,
+            "%s:%zu: annotation %lld, box %g,%g to %g,%g, lies outside of its image of %dx%d; "
+            "correct or remove it",
+            lists->path, coco_line(lists, from->offset), (long long)from->id, box[0], box[1],
+            box[2], box[3], image->width, image->height);
     *clipped += changed > 0;
     struct annotation annotation = {
         .class_id = category->class_id, .crowd = from->crowd, .area = from->area, .id = from->id};
-    memcpy(annotation.box, from->box, sizeof annotation.box); /* unclipped: AP is defined on the file's boxes */
+    memcpy(annotation.box, from->box,
+           sizeof annotation.box); /* unclipped: AP is defined on the file's boxes */
     return builder_add_annotation(&data->builder, (size_t)(image - lists->images), &annotation);
 }
 
@@ -207,8 +217,9 @@ fail:
     return st;
 }
 
-md_status dataset_open_coco(struct dataset **out, struct memory *memory, const struct log *log, const char *path,
-                            const char *folder, const char *const *classes, int class_count)
+md_status dataset_open_coco(struct dataset **out, struct memory *memory, const struct log *log,
+                            const char *path, const char *folder, const char *const *classes,
+                            int class_count)
 {
     struct coco_data data = {.folder = folder, .classes = classes, .class_count = class_count};
     struct file_bytes bytes = {0};

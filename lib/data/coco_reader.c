@@ -39,7 +39,8 @@ static md_status read_size(struct json *json, const char *key, int *out)
     return MD_OK;
 }
 
-static md_status read_text(struct json *json, struct arena *arena, const char *key, const char **out)
+static md_status read_text(struct json *json, struct arena *arena, const char *key,
+                           const char **out)
 {
     md_status st = json_next(json);
     if (st < 0)
@@ -54,7 +55,8 @@ static md_status read_crowd(struct json *json, bool *out)
     md_status st = json_next(json);
     if (st < 0)
         return st;
-    bool number = json->token == JSON_NUMBER && json->is_integer && (json->integer == 0 || json->integer == 1);
+    bool number = json->token == JSON_NUMBER && json->is_integer &&
+                  (json->integer == 0 || json->integer == 1);
     if (!number && json->token != JSON_TRUE && json->token != JSON_FALSE)
         return json_fail(json, "\"iscrowd\" must be 0 or 1");
     *out = number ? json->integer == 1 : json->token == JSON_TRUE;
@@ -96,7 +98,8 @@ static md_status read_box(struct json *json, double box[4])
     if (json->token != JSON_ARRAY_END)
         return json_fail(json, "\"bbox\" must be four numbers, not more");
     if (box[2] < 0 || box[3] < 0)
-        return json_fail(json, "\"bbox\" has a negative size, %g x %g; it is x, y, width, height", box[2], box[3]);
+        return json_fail(json, "\"bbox\" has a negative size, %g x %g; it is x, y, width, height",
+                         box[2], box[3]);
     return MD_OK;
 }
 
@@ -137,7 +140,8 @@ static md_status read_image(struct coco_lists *lists, struct json *json, size_t 
         return json_fail(json, "the image has no \"%s\"", has_id ? "file_name" : "id");
     if (image.width == 0 || image.height == 0)
         image.width = image.height = 0;
-    st = grow_array(lists->memory, &lists->images, lists->image_count, &lists->image_capacity, sizeof image);
+    st = grow_array(lists->memory, &lists->images, lists->image_count, &lists->image_capacity,
+                    sizeof image);
     if (st == MD_OK)
         lists->images[lists->image_count++] = image;
     return st;
@@ -165,8 +169,8 @@ static md_status read_category(struct coco_lists *lists, struct json *json, size
         return st;
     if (!has_id || !category.name)
         return json_fail(json, "the category has no \"%s\"", has_id ? "name" : "id");
-    st = grow_array(lists->memory, &lists->categories, lists->category_count, &lists->category_capacity,
-                    sizeof category);
+    st = grow_array(lists->memory, &lists->categories, lists->category_count,
+                    &lists->category_capacity, sizeof category);
     if (st == MD_OK)
         lists->categories[lists->category_count++] = category;
     return st;
@@ -174,12 +178,13 @@ static md_status read_category(struct coco_lists *lists, struct json *json, size
 
 /* What an annotation must have, and what stands there. */
 struct annotation_fields {
-    bool   id, image_id, category_id, bbox, area;
+    bool id, image_id, category_id, bbox, area;
     double box[4];
     double area_value;
 };
 
-static md_status annotation_value(struct json *json, struct coco_annotation *out, struct annotation_fields *fields)
+static md_status annotation_value(struct json *json, struct coco_annotation *out,
+                                  struct annotation_fields *fields)
 {
     const char *key = json->text.data;
     if (strcmp(key, "id") == 0) {
@@ -219,8 +224,11 @@ static md_status read_annotation(struct coco_lists *lists, struct json *json, si
     }
     if (st < 0)
         return st;
-    const char *absent = !fields.id ? "id" : !fields.image_id ? "image_id" : !fields.category_id ? "category_id"
-                                                            : !fields.bbox ? "bbox" : NULL;
+    const char *absent = !fields.id            ? "id"
+                         : !fields.image_id    ? "image_id"
+                         : !fields.category_id ? "category_id"
+                         : !fields.bbox        ? "bbox"
+                                               : NULL;
     if (absent)
         return json_fail(json, "the annotation has no \"%s\"", absent);
     const double *box = fields.box;
@@ -229,8 +237,8 @@ static md_status read_annotation(struct coco_lists *lists, struct json *json, si
     annotation.box[2] = (float)(box[0] + box[2]);
     annotation.box[3] = (float)(box[1] + box[3]);
     annotation.area = (float)(fields.area ? fields.area_value : box[2] * box[3]);
-    st = grow_array(lists->memory, &lists->annotations, lists->annotation_count, &lists->annotation_capacity,
-                    sizeof annotation);
+    st = grow_array(lists->memory, &lists->annotations, lists->annotation_count,
+                    &lists->annotation_capacity, sizeof annotation);
     if (st == MD_OK)
         lists->annotations[lists->annotation_count++] = annotation;
     return st;
@@ -240,7 +248,8 @@ static md_status read_annotation(struct coco_lists *lists, struct json *json, si
 
 typedef md_status element_fn(struct coco_lists *lists, struct json *json, size_t offset);
 
-static md_status read_list(struct coco_lists *lists, struct json *json, const char *key, element_fn *element)
+static md_status read_list(struct coco_lists *lists, struct json *json, const char *key,
+                           element_fn *element)
 {
     md_status st = json_next(json);
     if (st < 0)
@@ -264,13 +273,15 @@ static md_status read_document(struct coco_lists *lists, struct json *json)
     static const struct {
         const char *key;
         element_fn *element;
-    } known[] = {{"images", read_image}, {"categories", read_category}, {"annotations", read_annotation}};
+    } known[] = {
+        {"images", read_image}, {"categories", read_category}, {"annotations", read_annotation}};
     bool seen[3] = {false, false, false};
     md_status st = json_next(json);
     if (st < 0)
         return st;
     if (json->token != JSON_OBJECT_BEGIN)
-        return json_fail(json, "a COCO file is an object with \"images\", \"categories\" and \"annotations\"");
+        return json_fail(
+            json, "a COCO file is an object with \"images\", \"categories\" and \"annotations\"");
     while ((st = next_key(json)) == MD_OK) {
         int list = -1;
         for (int i = 0; i < 3; i++)
@@ -280,7 +291,8 @@ static md_status read_document(struct coco_lists *lists, struct json *json)
             return json_fail(json, "\"%s\" stands here a second time", known[list].key);
         if (list >= 0)
             seen[list] = true;
-        st = list >= 0 ? read_list(lists, json, known[list].key, known[list].element) : json_skip(json);
+        st = list >= 0 ? read_list(lists, json, known[list].key, known[list].element)
+                       : json_skip(json);
         if (st < 0)
             return st;
     }
@@ -290,8 +302,10 @@ static md_status read_document(struct coco_lists *lists, struct json *json)
         return st;
     for (int i = 0; i < 3; i++)
         if (!seen[i])
-            return json_fail(json, "the file has no \"%s\"; an object detection set needs the list, if only an empty one",
-                             known[i].key);
+            return json_fail(
+                json,
+                "the file has no \"%s\"; an object detection set needs the list, if only an empty one",
+                known[i].key);
     return MD_OK;
 }
 

@@ -30,17 +30,17 @@ static const char *const spellings[COLUMN_COUNT][5] = {
 };
 
 struct csv_data {
-    struct memory         *memory;
-    const char            *path, *folder;
-    const char *const     *classes; /* the caller's; NULL: the file's */
-    int                    class_count;
-    struct csv_reader      reader;
+    struct memory *memory;
+    const char *path, *folder;
+    const char *const *classes; /* the caller's; NULL: the file's */
+    int class_count;
+    struct csv_reader reader;
     struct dataset_builder builder;
-    struct string_table    images, names; /* of the classes found */
-    size_t                *lines;         /* of annotation id - 1 */
-    size_t                 line_capacity;
-    int                    columns[COLUMN_COUNT]; /* place of the column; -1: absent */
-    enum column            box[4];                /* the four columns in use */
+    struct string_table images, names; /* of the classes found */
+    size_t *lines;                     /* of annotation id - 1 */
+    size_t line_capacity;
+    int columns[COLUMN_COUNT]; /* place of the column; -1: absent */
+    enum column box[4];        /* the four columns in use */
 };
 
 /* ---- the header ----------------------------------------------------------- */
@@ -75,7 +75,8 @@ static md_status read_columns(struct csv_data *data)
         if (column < 0)
             continue;
         if (data->columns[column] >= 0)
-            return ERROR(MD_EFORMAT, "%s:%zu: columns %d and %zu (\"%s\") mean the same; rename or remove one",
+            return ERROR(MD_EFORMAT,
+                         "%s:%zu: columns %d and %zu (\"%s\") mean the same; rename or remove one",
                          data->path, data->reader.row_line, data->columns[column] + 1, i + 1, name);
         data->columns[column] = (int)i;
     }
@@ -85,9 +86,12 @@ static md_status read_columns(struct csv_data *data)
 static md_status missing_column(const struct csv_data *data, const char *what)
 {
     const char *first = csv_field(&data->reader, 0);
-    const char *hint = strchr(first, ';') || strchr(first, '\t') ? " (separate them by commas)" : "";
-    return ERROR(MD_EFORMAT, "%s:%zu: no column %s; the first row must name the columns, as in "
-                 "filename,xmin,ymin,xmax,ymax,class%s", data->path, data->reader.row_line, what, hint);
+    const char *hint =
+        strchr(first, ';') || strchr(first, '\t') ? " (separate them by commas)" : "";
+    return ERROR(MD_EFORMAT,
+                 "%s:%zu: no column %s; the first row must name the columns, as in "
+                 "filename,xmin,ymin,xmax,ymax,class%s",
+                 data->path, data->reader.row_line, what, hint);
 }
 
 static md_status check_columns(struct csv_data *data)
@@ -102,9 +106,10 @@ static md_status check_columns(struct csv_data *data)
         data->box[i] = (enum column)((corners ? X0 : X) + i);
         if (columns[data->box[i]] >= 0)
             continue;
-        static const char *const wanted[2][4] = {{"x, y, w, h or xmin, ymin, xmax, ymax", "y", "w", "h"},
-                                                 {"xmin (or x1, left)", "ymin (or y1, top)", "xmax (or x2, right)",
-                                                  "ymax (or y2, bottom)"}};
+        static const char *const wanted[2][4] = {
+            {"x, y, w, h or xmin, ymin, xmax, ymax", "y", "w", "h"},
+            {"xmin (or x1, left)", "ymin (or y1, top)", "xmax (or x2, right)",
+             "ymax (or y2, bottom)"}};
         return missing_column(data, wanted[corners][i]);
     }
     return MD_OK;
@@ -114,7 +119,8 @@ static md_status read_header(struct csv_data *data)
 {
     md_status st = csv_next(&data->reader);
     if (st == MD_END)
-        return ERROR(MD_EFORMAT, "%s: the file is empty; its first row must name the columns", data->path);
+        return ERROR(MD_EFORMAT, "%s: the file is empty; its first row must name the columns",
+                     data->path);
     if (st == MD_OK)
         st = read_columns(data);
     if (st == MD_OK)
@@ -138,8 +144,9 @@ static md_status row_image(struct csv_data *data, size_t *index)
     if (!*name)
         return ERROR(MD_EFORMAT, "%s:%zu: the row names no image file", data->path, line);
     if (!path_stays_inside(data->folder, name))
-        return ERROR(MD_EFORMAT, "%s:%zu: \"%s\" leads out of the image folder %s; name files inside it", data->path,
-                     line, name, data->folder);
+        return ERROR(MD_EFORMAT,
+                     "%s:%zu: \"%s\" leads out of the image folder %s; name files inside it",
+                     data->path, line, name, data->folder);
     md_status st = string_table_add(&data->images, name, index);
     if (st >= 0)
         st = builder_add_image(&data->builder, name, (int64_t)*index + 1, 0, 0);
@@ -160,11 +167,13 @@ static md_status row_box(const struct csv_data *data, float box[4])
     for (int i = 0; i < 4; i++) {
         const char *name = spellings[data->box[i]][0];
         if (!parse_double(text[i], &value[i]))
-            return ERROR(MD_EFORMAT, "%s:%zu: %s is \"%s\", not a number (all four empty: an image without objects)",
-                         data->path, line, name, text[i]);
+            return ERROR(
+                MD_EFORMAT,
+                "%s:%zu: %s is \"%s\", not a number (all four empty: an image without objects)",
+                data->path, line, name, text[i]);
         if (!isfinite(value[i]) || fabs(value[i]) > 1e9)
-            return ERROR(MD_EFORMAT, "%s:%zu: %s is %s; a box needs finite pixel coordinates", data->path, line, name,
-                         text[i]);
+            return ERROR(MD_EFORMAT, "%s:%zu: %s is %s; a box needs finite pixel coordinates",
+                         data->path, line, name, text[i]);
     }
     if (data->box[0] == X) {
         value[2] += value[0];
@@ -173,8 +182,10 @@ static md_status row_box(const struct csv_data *data, float box[4])
     for (int i = 0; i < 4; i++)
         box[i] = (float)value[i];
     if (box[2] <= box[0] || box[3] <= box[1])
-        return ERROR(MD_EFORMAT, "%s:%zu: the box %s,%s,%s,%s has no area or is turned round; correct or remove it",
-                     data->path, line, text[0], text[1], text[2], text[3]);
+        return ERROR(
+            MD_EFORMAT,
+            "%s:%zu: the box %s,%s,%s,%s has no area or is turned round; correct or remove it",
+            data->path, line, text[0], text[1], text[2], text[3]);
     return MD_OK;
 }
 
@@ -186,10 +197,13 @@ static md_status row_class(struct csv_data *data, int *class_id)
     if (!*name)
         return ERROR(MD_EFORMAT, "%s:%zu: the box has no class", data->path, line);
     if (strlen(name) + 1 == sizeof name)
-        return ERROR(MD_EFORMAT, "%s:%zu: a class name longer than %d bytes", data->path, line, NAME_BYTES - 2);
+        return ERROR(MD_EFORMAT, "%s:%zu: a class name longer than %d bytes", data->path, line,
+                     NAME_BYTES - 2);
     if (data->classes) {
         *class_id = class_find(data->classes, data->class_count, name);
-        return *class_id >= 0 ? MD_OK : class_unknown(data->path, line, name, data->classes, data->class_count);
+        return *class_id >= 0
+                   ? MD_OK
+                   : class_unknown(data->path, line, name, data->classes, data->class_count);
     }
     size_t index = 0;
     md_status st = string_table_add(&data->names, name, &index);
@@ -203,8 +217,10 @@ static md_status read_row(struct csv_data *data, size_t header_fields)
     struct annotation annotation = {.id = (int64_t)data->builder.annotation_count + 1};
     size_t image = 0;
     if (reader->field_count != header_fields)
-        return ERROR(MD_EFORMAT, "%s:%zu: the row has %zu fields, the header %zu; quote texts that contain commas",
-                     data->path, reader->row_line, reader->field_count, header_fields);
+        return ERROR(
+            MD_EFORMAT,
+            "%s:%zu: the row has %zu fields, the header %zu; quote texts that contain commas",
+            data->path, reader->row_line, reader->field_count, header_fields);
     md_status st = row_image(data, &image);
     if (st < 0)
         return st;
@@ -213,11 +229,12 @@ static md_status read_row(struct csv_data *data, size_t header_fields)
         return st == MD_END ? MD_OK : st;
     st = row_class(data, &annotation.class_id);
     if (st == MD_OK)
-        st = grow_array(data->memory, &data->lines, data->builder.annotation_count, &data->line_capacity,
-                        sizeof *data->lines);
+        st = grow_array(data->memory, &data->lines, data->builder.annotation_count,
+                        &data->line_capacity, sizeof *data->lines);
     if (st < 0)
         return st;
-    annotation.area = (annotation.box[2] - annotation.box[0]) * (annotation.box[3] - annotation.box[1]);
+    annotation.area =
+        (annotation.box[2] - annotation.box[0]) * (annotation.box[3] - annotation.box[1]);
     data->lines[data->builder.annotation_count] = reader->row_line;
     return builder_add_annotation(&data->builder, image, &annotation);
 }
@@ -242,12 +259,13 @@ static md_status read_rows(struct csv_data *data)
 
 struct named_class {
     const char *name;
-    int         found; /* its number in order of appearance */
+    int found; /* its number in order of appearance */
 };
 
 static int by_name(const void *left, const void *right)
 {
-    return strcmp(((const struct named_class *)left)->name, ((const struct named_class *)right)->name);
+    return strcmp(((const struct named_class *)left)->name,
+                  ((const struct named_class *)right)->name);
 }
 
 /* Classes of the file: by name, so that the order of rows does not matter. */
@@ -295,9 +313,12 @@ static md_status clip_boxes(const struct csv_data *data, struct dataset *dataset
             float *box = annotation->box;
             int changed = box_clip(box, image->width, image->height);
             if (changed < 0)
-                return ERROR(MD_EFORMAT, "%s:%zu: the box %g,%g,%g,%g lies outside of %s, which is %dx%d; correct or "
-                             "remove it", data->path, data->lines[annotation->id - 1], box[0], box[1], box[2], box[3],
-                             image->name, image->width, image->height);
+                return ERROR(
+                    MD_EFORMAT,
+                    "%s:%zu: the box %g,%g,%g,%g lies outside of %s, which is %dx%d; correct or "
+                    "remove it",
+                    data->path, data->lines[annotation->id - 1], box[0], box[1], box[2], box[3],
+                    image->name, image->width, image->height);
             if (changed) {
                 annotation->area = (box[2] - box[0]) * (box[3] - box[1]);
                 (*clipped)++;
@@ -327,11 +348,15 @@ fail:
     return st;
 }
 
-md_status dataset_open_csv(struct dataset **out, struct memory *memory, const struct log *log, const char *path,
-                           const char *folder, const char *const *classes, int class_count)
+md_status dataset_open_csv(struct dataset **out, struct memory *memory, const struct log *log,
+                           const char *path, const char *folder, const char *const *classes,
+                           int class_count)
 {
-    struct csv_data data = {
-        .memory = memory, .path = path, .folder = folder, .classes = classes, .class_count = class_count};
+    struct csv_data data = {.memory = memory,
+                            .path = path,
+                            .folder = folder,
+                            .classes = classes,
+                            .class_count = class_count};
     struct file_bytes bytes = {0};
     md_status st = file_map(&bytes, memory, path);
     if (st < 0)

@@ -5,7 +5,8 @@
 
 #include "core/error.h"
 
-md_status csv_open(struct csv_reader *reader, struct memory *memory, const char *name, const void *bytes, size_t size)
+md_status csv_open(struct csv_reader *reader, struct memory *memory, const char *name,
+                   const void *bytes, size_t size)
 {
     const char *text = bytes;
     memset(reader, 0, sizeof *reader);
@@ -48,8 +49,11 @@ static md_status quoted_field(struct csv_reader *reader)
         if (st < 0)
             return st;
         if (reader->at == reader->limit)
-            return ERROR(MD_EFORMAT, "%s:%zu: the quote opened here is never closed; double a quote that is part of "
-                         "the text", reader->name, opened);
+            return ERROR(
+                MD_EFORMAT,
+                "%s:%zu: the quote opened here is never closed; double a quote that is part of "
+                "the text",
+                reader->name, opened);
         reader->at++;
         if (reader->at == reader->limit || *reader->at != '"')
             break;
@@ -59,7 +63,8 @@ static md_status quoted_field(struct csv_reader *reader)
         reader->at++;
     }
     if (!at_row_end(reader) && *reader->at != ',')
-        return ERROR(MD_EFORMAT, "%s:%zu: text after a closing quote; double a quote that is part of the text",
+        return ERROR(MD_EFORMAT,
+                     "%s:%zu: text after a closing quote; double a quote that is part of the text",
                      reader->name, reader->line);
     return MD_OK;
 }
@@ -69,8 +74,10 @@ static md_status plain_field(struct csv_reader *reader)
     const char *start = reader->at;
     while (!at_row_end(reader) && *reader->at != ',') {
         if (*reader->at == '"')
-            return ERROR(MD_EFORMAT, "%s:%zu: a quote inside a field that does not begin with one; quote the whole field",
-                         reader->name, reader->line);
+            return ERROR(
+                MD_EFORMAT,
+                "%s:%zu: a quote inside a field that does not begin with one; quote the whole field",
+                reader->name, reader->line);
         reader->at++;
     }
     return buffer_append(&reader->text, start, (size_t)(reader->at - start));
@@ -79,21 +86,25 @@ static md_status plain_field(struct csv_reader *reader)
 static md_status one_field(struct csv_reader *reader)
 {
     if (reader->field_count == CSV_MAX_FIELDS)
-        return ERROR(MD_EFORMAT, "%s:%zu: more than %d columns", reader->name, reader->row_line, CSV_MAX_FIELDS);
+        return ERROR(MD_EFORMAT, "%s:%zu: more than %d columns", reader->name, reader->row_line,
+                     CSV_MAX_FIELDS);
     size_t start = reader->text.length;
     reader->starts[reader->field_count++] = start;
     bool quoted = reader->at < reader->limit && *reader->at == '"';
     md_status st = quoted ? quoted_field(reader) : plain_field(reader);
     if (st < 0)
         return st;
-    if (reader->text.length > start && memchr(reader->text.data + start, 0, reader->text.length - start))
-        return ERROR(MD_EFORMAT, "%s:%zu: a zero byte; this is not a text file", reader->name, reader->row_line);
+    if (reader->text.length > start &&
+        memchr(reader->text.data + start, 0, reader->text.length - start))
+        return ERROR(MD_EFORMAT, "%s:%zu: a zero byte; this is not a text file", reader->name,
+                     reader->row_line);
     return buffer_append(&reader->text, "", 1);
 }
 
 static bool row_is_blank(const struct csv_reader *reader)
 {
-    return reader->field_count == 1 && strspn(csv_field(reader, 0), " \t") == strlen(csv_field(reader, 0));
+    return reader->field_count == 1 &&
+           strspn(csv_field(reader, 0), " \t") == strlen(csv_field(reader, 0));
 }
 
 md_status csv_next(struct csv_reader *reader)

@@ -16,7 +16,8 @@
 
 /* ---- ownership ------------------------------------------------------------ */
 
-md_status shared_source_create(struct shared_source **out, struct memory *memory, const struct dataset_source *source)
+md_status shared_source_create(struct shared_source **out, struct memory *memory,
+                               const struct dataset_source *source)
 {
     md_status st = memory_zeroed(memory, out, 1, sizeof **out);
     if (st < 0)
@@ -60,14 +61,16 @@ static md_status split_paths(struct memory *memory, const char *spec, const char
 {
     const char *colon = strrchr(rest, ':');
     if (!colon || colon == rest || !colon[1])
-        return ERROR(MD_EINVAL, "data set \"%s\" lacks a part; write KIND:ANNOTATION_FILE:IMAGE_FOLDER", spec);
+        return ERROR(MD_EINVAL,
+                     "data set \"%s\" lacks a part; write KIND:ANNOTATION_FILE:IMAGE_FOLDER", spec);
     *folder = colon + 1;
     md_status st = memory_printf(memory, file, "%.*s", (int)(colon - rest), rest);
     if (st < 0)
         return st;
     if (!file_is_directory(*folder))
-        return ERROR(MD_ENOTFOUND, "data set \"%s\": \"%s\" is not a folder; name the one the images are in", spec,
-                     *folder);
+        return ERROR(MD_ENOTFOUND,
+                     "data set \"%s\": \"%s\" is not a folder; name the one the images are in",
+                     spec, *folder);
     return MD_OK;
 }
 
@@ -79,18 +82,21 @@ int class_find(const char *const *classes, int class_count, const char *name)
     return -1;
 }
 
-md_status class_unknown(const char *path, size_t line, const char *name, const char *const *classes, int class_count)
+md_status class_unknown(const char *path, size_t line, const char *name, const char *const *classes,
+                        int class_count)
 {
     int nearest = string_nearest(name, classes, (size_t)class_count);
     if (nearest >= 0)
-        return ERROR(MD_EMISMATCH, "%s:%zu: class \"%s\" is none of the model's %d classes; is \"%s\" meant?", path, line,
-                     name, class_count, classes[nearest]);
-    return ERROR(MD_EMISMATCH, "%s:%zu: class \"%s\" is none of the model's %d classes (the first is \"%s\")", path, line,
-                 name, class_count, class_count > 0 ? classes[0] : "");
+        return ERROR(MD_EMISMATCH,
+                     "%s:%zu: class \"%s\" is none of the model's %d classes; is \"%s\" meant?",
+                     path, line, name, class_count, classes[nearest]);
+    return ERROR(MD_EMISMATCH,
+                 "%s:%zu: class \"%s\" is none of the model's %d classes (the first is \"%s\")",
+                 path, line, name, class_count, class_count > 0 ? classes[0] : "");
 }
 
-static md_status open_toy(struct dataset **out, struct memory *memory, const char *spec, const char *const *classes,
-                          int class_count)
+static md_status open_toy(struct dataset **out, struct memory *memory, const char *spec,
+                          const char *const *classes, int class_count)
 {
     int64_t numbers[2] = {0, 0};
     const char *at = spec + strlen("toy:");
@@ -99,26 +105,33 @@ static md_status open_toy(struct dataset **out, struct memory *memory, const cha
         size_t length = strcspn(at, ":");
         bool last = at[length] == '\0';
         if (last != (i == 1) || length >= sizeof text)
-            return ERROR(MD_EINVAL, "data set \"%s\" is not toy:COUNT:SEED; write for example toy:200:1", spec);
+            return ERROR(MD_EINVAL,
+                         "data set \"%s\" is not toy:COUNT:SEED; write for example toy:200:1",
+                         spec);
         memcpy(text, at, length);
         text[length] = '\0';
         if (!parse_int64(text, &numbers[i]) || numbers[i] < 0)
-            return ERROR(MD_EINVAL, "data set \"%s\": \"%s\" is not a whole number; write for example toy:200:1", spec,
-                         text);
+            return ERROR(
+                MD_EINVAL,
+                "data set \"%s\": \"%s\" is not a whole number; write for example toy:200:1", spec,
+                text);
         at += length + 1;
     }
     return toy_open(out, memory, (size_t)numbers[0], (uint64_t)numbers[1], classes, class_count);
 }
 
-md_status dataset_open(struct dataset **out, struct memory *memory, const struct log *log, const char *spec,
-                       const char *const *classes, int class_count)
+md_status dataset_open(struct dataset **out, struct memory *memory, const struct log *log,
+                       const char *spec, const char *const *classes, int class_count)
 {
     if (strncmp(spec, "toy:", 4) == 0)
         return open_toy(out, memory, spec, classes, class_count);
     bool csv = strncmp(spec, "csv:", 4) == 0;
     if (!csv && strncmp(spec, "coco:", 5) != 0)
-        return ERROR(MD_EINVAL, "data set \"%s\" is of no known kind; write coco:ANN.json:DIR, csv:FILE.csv:DIR or "
-                     "toy:COUNT:SEED", spec);
+        return ERROR(
+            MD_EINVAL,
+            "data set \"%s\" is of no known kind; write coco:ANN.json:DIR, csv:FILE.csv:DIR or "
+            "toy:COUNT:SEED",
+            spec);
     md_status st = MD_OK;
     char *file = NULL;
     const char *folder = NULL;
@@ -134,7 +147,8 @@ fail:
 
 /* ---- reading -------------------------------------------------------------- */
 
-md_status dataset_read_image(const struct dataset *dataset, size_t index, struct memory *memory, md_image *out)
+md_status dataset_read_image(const struct dataset *dataset, size_t index, struct memory *memory,
+                             md_image *out)
 {
     md_status st = MD_OK;
     const struct dataset_image *image = &dataset->images[index];
@@ -147,8 +161,10 @@ md_status dataset_read_image(const struct dataset *dataset, size_t index, struct
         TRY(image_load(&pixels, memory, path));
     }
     if (image->width > 0 && (pixels.width != image->width || pixels.height != image->height))
-        FAIL(MD_EMISMATCH, "%s is %dx%d, but its annotations are for %dx%d; correct the size or replace the image",
-             image->name, pixels.width, pixels.height, image->width, image->height);
+        FAIL(
+            MD_EMISMATCH,
+            "%s is %dx%d, but its annotations are for %dx%d; correct the size or replace the image",
+            image->name, pixels.width, pixels.height, image->width, image->height);
     memory_free(memory, path);
     *out = pixels;
     return MD_OK;
@@ -194,7 +210,7 @@ static md_status probe_source(const struct dataset *dataset, size_t index)
 /* All workers take indices from one counter. */
 struct probe {
     struct dataset *dataset;
-    atomic_size_t   next;
+    atomic_size_t next;
 };
 
 static md_status probe_run(void *arg)
@@ -207,7 +223,8 @@ static md_status probe_run(void *arg)
             return MD_OK;
         if (dataset->images[index].width > 0)
             continue;
-        md_status st = dataset->folder ? probe_file(dataset, &dataset->images[index]) : probe_source(dataset, index);
+        md_status st = dataset->folder ? probe_file(dataset, &dataset->images[index])
+                                       : probe_source(dataset, index);
         if (st < 0)
             return st;
     }
@@ -241,7 +258,8 @@ fail:
 
 /* ---- splitting ------------------------------------------------------------ */
 
-static md_status take_part(const struct dataset *dataset, const uint32_t *images, size_t count, struct dataset **out)
+static md_status take_part(const struct dataset *dataset, const uint32_t *images, size_t count,
+                           struct dataset **out)
 {
     struct dataset_builder builder;
     struct dataset *part = NULL;
@@ -277,8 +295,8 @@ static int by_index(const void *left, const void *right)
     return (a > b) - (a < b);
 }
 
-md_status dataset_split(const struct dataset *dataset, double fraction, uint64_t seed, struct dataset **first,
-                        struct dataset **second)
+md_status dataset_split(const struct dataset *dataset, double fraction, uint64_t seed,
+                        struct dataset **first, struct dataset **second)
 {
     md_status st = MD_OK;
     uint32_t *order = NULL;

@@ -22,40 +22,40 @@ enum { GROUP_UNUSED = 2 };
 
 struct sample_job {
     struct pool_job job;
-    struct loader  *loader;
-    uint64_t        batch;
-    uint32_t        place; /* in the batch */
-    uint32_t        image; /* that the sampler chose */
-    bool            finished; /* `sample` is filled in, or the image is left out */
-    bool            left_out;
-    struct sample   sample;
+    struct loader *loader;
+    uint64_t batch;
+    uint32_t place; /* in the batch */
+    uint32_t image; /* that the sampler chose */
+    bool finished;  /* `sample` is filled in, or the image is left out */
+    bool left_out;
+    struct sample sample;
 };
 
 struct slot {
-    struct sample_job  *jobs; /* [batch_size] */
-    int                 job_count;
-    bool                submitted;
-    struct batch        batch; /* room for batch_size samples */
+    struct sample_job *jobs; /* [batch_size] */
+    int job_count;
+    bool submitted;
+    struct batch batch; /* room for batch_size samples */
     struct loader_state after;
 };
 
 struct loader {
-    struct memory         *memory;
-    const struct log      *log;
-    const struct dataset  *dataset;
-    struct loader_options  options;
-    int                   *min_sizes; /* the copy that options points to */
-    uint8_t               *group;     /* [image_count] 0, 1, GROUP_UNUSED */
-    uint32_t              *images;    /* those in use */
-    uint32_t               count;
-    atomic_uchar          *broken;    /* [image_count] found unreadable */
-    atomic_size_t          broken_count;
-    struct sampler         sampler;
-    struct pool           *pool;      /* NULL: no threads */
-    struct slot           *ring;
-    int                    ring_size, head, filled; /* slots head .. head + filled - 1 wait to be handed out */
-    struct slot           *lent;
-    struct loader_state    state;
+    struct memory *memory;
+    const struct log *log;
+    const struct dataset *dataset;
+    struct loader_options options;
+    int *min_sizes;   /* the copy that options points to */
+    uint8_t *group;   /* [image_count] 0, 1, GROUP_UNUSED */
+    uint32_t *images; /* those in use */
+    uint32_t count;
+    atomic_uchar *broken; /* [image_count] found unreadable */
+    atomic_size_t broken_count;
+    struct sampler sampler;
+    struct pool *pool; /* NULL: no threads */
+    struct slot *ring;
+    int ring_size, head, filled; /* slots head .. head + filled - 1 wait to be handed out */
+    struct slot *lent;
+    struct loader_state state;
 };
 
 /* ---- one sample ------------------------------------------------------------ */
@@ -63,8 +63,8 @@ struct loader {
 /* The image is at fault, not the machine. */
 static bool is_broken(md_status status)
 {
-    return status == MD_EFORMAT || status == MD_EIO || status == MD_EMISMATCH || status == MD_EUNSUPPORTED ||
-           status == MD_ENOTFOUND || status == MD_EINVAL;
+    return status == MD_EFORMAT || status == MD_EIO || status == MD_EMISMATCH ||
+           status == MD_EUNSUPPORTED || status == MD_ENOTFOUND || status == MD_EINVAL;
 }
 
 static md_status prepare(struct sample_job *job, uint32_t index)
@@ -79,9 +79,10 @@ static md_status prepare(struct sample_job *job, uint32_t index)
     if (st < 0)
         return st;
     job->sample.image_index = index;
-    st = augment_sample(&job->sample, loader->memory, &pixels, loader->dataset->annotations + image->first,
-                        image->count, &loader->options.augment,
-                        augment_choose(&loader->options.augment, loader->options.training ? &random : NULL));
+    st = augment_sample(
+        &job->sample, loader->memory, &pixels, loader->dataset->annotations + image->first,
+        image->count, &loader->options.augment,
+        augment_choose(&loader->options.augment, loader->options.training ? &random : NULL));
     image_release(&pixels);
     return st;
 }
@@ -91,8 +92,8 @@ static void note_broken(struct loader *loader, uint32_t index)
     if (atomic_exchange(&loader->broken[index], 1) != 0)
         return;
     atomic_fetch_add(&loader->broken_count, 1);
-    log_write(loader->log, MD_LOG_WARN, "image \"%s\" is left out: %s", loader->dataset->images[index].name,
-              error_text());
+    log_write(loader->log, MD_LOG_WARN, "image \"%s\" is left out: %s",
+              loader->dataset->images[index].name, error_text());
 }
 
 /* The one after it, in the order of the data set, that could stand in the same batch. */
@@ -161,7 +162,8 @@ static bool compose_slot(struct loader *loader, struct slot *slot)
     uint64_t batch = loader->sampler.state.batch;
     int count = sampler_next(&loader->sampler, images);
     for (int i = 0; i < count; i++)
-        slot->jobs[i] = (struct sample_job){.loader = loader, .batch = batch, .place = (uint32_t)i, .image = images[i]};
+        slot->jobs[i] = (struct sample_job){
+            .loader = loader, .batch = batch, .place = (uint32_t)i, .image = images[i]};
     slot->job_count = count;
     slot->after = loader->sampler.state;
     slot->submitted = false;
@@ -254,23 +256,30 @@ static md_status check_options(const struct loader_options *options)
 {
     const struct augment_options *augment = &options->augment;
     if (options->batch_size < 1 || options->batch_size > MAX_BATCH)
-        return ERROR(MD_EINVAL, "a batch of %d images; 1 to %d are possible", options->batch_size, MAX_BATCH);
+        return ERROR(MD_EINVAL, "a batch of %d images; 1 to %d are possible", options->batch_size,
+                     MAX_BATCH);
     if (options->threads < 0 || options->threads > MAX_THREADS || options->read_ahead < 0 ||
         options->read_ahead > MAX_READ_AHEAD)
-        return ERROR(MD_EINVAL, "%d loader threads reading %d batches ahead; at most %d and %d are possible",
+        return ERROR(MD_EINVAL,
+                     "%d loader threads reading %d batches ahead; at most %d and %d are possible",
                      options->threads, options->read_ahead, MAX_THREADS, MAX_READ_AHEAD);
     if (augment->min_size_count < 1 || (augment->range && augment->min_size_count != 2))
-        return ERROR(MD_EINVAL, "%d sizes of the short side; give one or more, two for a range", augment->min_size_count);
+        return ERROR(MD_EINVAL, "%d sizes of the short side; give one or more, two for a range",
+                     augment->min_size_count);
     for (int i = 0; i < augment->min_size_count; i++)
         if (augment->min_sizes[i] < 0 || augment->min_sizes[i] > MAX_SIDE)
-            return ERROR(MD_EINVAL, "a short side of %d pixels; 1 to %d are possible, 0 keeps the size",
+            return ERROR(MD_EINVAL,
+                         "a short side of %d pixels; 1 to %d are possible, 0 keeps the size",
                          augment->min_sizes[i], MAX_SIDE);
     if (augment->range && augment->min_sizes[0] > augment->min_sizes[1])
-        return ERROR(MD_EINVAL, "short sides from %d to %d; swap them", augment->min_sizes[0], augment->min_sizes[1]);
+        return ERROR(MD_EINVAL, "short sides from %d to %d; swap them", augment->min_sizes[0],
+                     augment->min_sizes[1]);
     if (augment->max_size < 1 || augment->max_size > MAX_SIDE)
-        return ERROR(MD_EINVAL, "a long side of at most %d pixels; 1 to %d are possible", augment->max_size, MAX_SIDE);
+        return ERROR(MD_EINVAL, "a long side of at most %d pixels; 1 to %d are possible",
+                     augment->max_size, MAX_SIDE);
     if (!(augment->flip_probability >= 0 && augment->flip_probability <= 1))
-        return ERROR(MD_EINVAL, "a flip probability of %g; it must be within 0 and 1", augment->flip_probability);
+        return ERROR(MD_EINVAL, "a flip probability of %g; it must be within 0 and 1",
+                     augment->flip_probability);
     return MD_OK;
 }
 
@@ -302,7 +311,8 @@ static md_status choose_images(struct loader *loader)
     const struct loader_options *options = &loader->options;
     md_status st = memory_zeroed(loader->memory, &loader->group, dataset->image_count, 1);
     if (st == MD_OK)
-        st = memory_alloc(loader->memory, &loader->images, dataset->image_count, sizeof *loader->images);
+        st = memory_alloc(loader->memory, &loader->images, dataset->image_count,
+                          sizeof *loader->images);
     if (st < 0)
         return st;
     for (size_t i = 0; i < dataset->image_count; i++) {
@@ -316,7 +326,8 @@ static md_status choose_images(struct loader *loader)
         loader->images[loader->count++] = (uint32_t)i;
     }
     if (loader->count == 0 && options->training)
-        return ERROR(MD_EINVAL, "no image to train on: of %zu none has an annotated object", dataset->image_count);
+        return ERROR(MD_EINVAL, "no image to train on: of %zu none has an annotated object",
+                     dataset->image_count);
     return MD_OK;
 }
 
@@ -324,13 +335,15 @@ static md_status create_ring(struct loader *loader)
 {
     /* One slot is with the caller while the others are being filled. */
     loader->ring_size = loader->pool ? loader->options.read_ahead + 1 : 1;
-    md_status st = memory_zeroed(loader->memory, &loader->ring, (size_t)loader->ring_size, sizeof *loader->ring);
+    md_status st = memory_zeroed(loader->memory, &loader->ring, (size_t)loader->ring_size,
+                                 sizeof *loader->ring);
     size_t batch_size = (size_t)loader->options.batch_size;
     for (int i = 0; i < loader->ring_size && st == MD_OK; i++) {
         struct slot *slot = &loader->ring[i];
         st = memory_zeroed(loader->memory, &slot->jobs, batch_size, sizeof *slot->jobs);
         if (st == MD_OK)
-            st = memory_zeroed(loader->memory, &slot->batch.samples, batch_size, sizeof *slot->batch.samples);
+            st = memory_zeroed(loader->memory, &slot->batch.samples, batch_size,
+                               sizeof *slot->batch.samples);
     }
     return st;
 }
@@ -357,8 +370,9 @@ md_status loader_create(struct loader **out, struct memory *memory, const struct
     TRY(memory_zeroed(memory, &loader->broken, dataset->image_count, sizeof *loader->broken));
     if (state && !state_is_possible(state, loader))
         FAIL(MD_EMISMATCH, "the saved order of images does not fit this data set and batch size; "
-             "resume with the ones that it was saved with");
-    TRY(sampler_create(&loader->sampler, memory, loader->images, loader->count, loader->group, options, state));
+                           "resume with the ones that it was saved with");
+    TRY(sampler_create(&loader->sampler, memory, loader->images, loader->count, loader->group,
+                       options, state));
     loader->state = loader->sampler.state;
     if (options->threads > 0)
         TRY(pool_create(&loader->pool, memory, options->threads));

@@ -9,8 +9,9 @@
 #include "core/error.h"
 #include "core/random.h"
 
-md_status sampler_create(struct sampler *sampler, struct memory *memory, const uint32_t *images, uint32_t count,
-                         const uint8_t *group, const struct loader_options *options, const struct loader_state *state)
+md_status sampler_create(struct sampler *sampler, struct memory *memory, const uint32_t *images,
+                         uint32_t count, const uint8_t *group, const struct loader_options *options,
+                         const struct loader_state *state)
 {
     *sampler = (struct sampler){.memory = memory,
                                 .images = images,
@@ -31,8 +32,10 @@ static uint32_t next_of_stream(struct sampler *sampler)
 {
     uint64_t epoch = sampler->state.position / sampler->count;
     if (epoch != sampler->epoch) {
-        struct random random = {.seed = sampler->state.seed, .stream = random_stream(RANDOM_PERMUTATION, epoch)};
-        memcpy(sampler->permutation, sampler->images, sampler->count * sizeof *sampler->permutation);
+        struct random random = {.seed = sampler->state.seed,
+                                .stream = random_stream(RANDOM_PERMUTATION, epoch)};
+        memcpy(sampler->permutation, sampler->images,
+               sampler->count * sizeof *sampler->permutation);
         random_shuffle(&random, sampler->permutation, sampler->count);
         sampler->epoch = epoch;
     }
@@ -61,7 +64,8 @@ int sampler_next(struct sampler *sampler, uint32_t images[64])
             state->pending[bucket][state->pending_count[bucket]++] = image;
         } while (state->pending_count[bucket] < (uint32_t)count);
         memcpy(images, state->pending[bucket], (size_t)count * sizeof *images);
-        memset(state->pending[bucket], 0, sizeof state->pending[bucket]); /* equal states, equal bytes */
+        memset(state->pending[bucket], 0,
+               sizeof state->pending[bucket]); /* equal states, equal bytes */
         state->pending_count[bucket] = 0;
     }
     state->batch += count > 0;

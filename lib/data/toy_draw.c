@@ -88,12 +88,14 @@ static void blend(uint8_t *pixel, struct toy_color color, double alpha)
 }
 
 /* Pixels that the shape can reach, from a circle around it. */
-static void reach(const md_image *image, const struct toy_frame *frame, const struct toy_shape *shape, int window[4])
+static void reach(const md_image *image, const struct toy_frame *frame,
+                  const struct toy_shape *shape, int window[4])
 {
     bool stroke = shape->kind == TOY_STROKE;
     double x = stroke ? (shape->x + shape->a) / 2 : shape->x;
     double y = stroke ? (shape->y + shape->b) / 2 : shape->y;
-    double radius = stroke ? hypot(shape->a - x, shape->b - y) + shape->round : hypot(shape->a, shape->b);
+    double radius =
+        stroke ? hypot(shape->a - x, shape->b - y) + shape->round : hypot(shape->a, shape->b);
     double pixels = (radius + shape->soft) * frame->scale + 1;
     double at_x = frame->x + (x * frame->cosine - y * frame->sine) * frame->scale;
     double at_y = frame->y + (x * frame->sine + y * frame->cosine) * frame->scale;
@@ -103,8 +105,8 @@ static void reach(const md_image *image, const struct toy_frame *frame, const st
     window[3] = (int)fmin(fmax(ceil(at_y + pixels), 0), image->height);
 }
 
-void toy_fill(md_image *image, const struct toy_frame *frame, const struct toy_shape *shape, struct toy_color color,
-              double alpha)
+void toy_fill(md_image *image, const struct toy_frame *frame, const struct toy_shape *shape,
+              struct toy_color color, double alpha)
 {
     int window[4];
     reach(image, frame, shape, window);
@@ -114,7 +116,8 @@ void toy_fill(md_image *image, const struct toy_frame *frame, const struct toy_s
         double dy = (row + 0.5 - frame->y) / frame->scale;
         for (int column = window[0]; column < window[2]; column++, pixel += 3) {
             double dx = (column + 0.5 - frame->x) / frame->scale;
-            double d = distance(shape, dx * frame->cosine + dy * frame->sine, dy * frame->cosine - dx * frame->sine);
+            double d = distance(shape, dx * frame->cosine + dy * frame->sine,
+                                dy * frame->cosine - dx * frame->sine);
             double coverage = fmin(0.5 - d * frame->scale / edge, 1);
             if (coverage > 0)
                 blend(pixel, color, coverage * alpha);
@@ -122,8 +125,8 @@ void toy_fill(md_image *image, const struct toy_frame *frame, const struct toy_s
     }
 }
 
-void toy_curve(md_image *image, const struct toy_frame *frame, const double points[6], double half_width,
-               struct toy_color color)
+void toy_curve(md_image *image, const struct toy_frame *frame, const double points[6],
+               double half_width, struct toy_color color)
 {
     enum { PIECES = 8 };
     double x = points[0];
@@ -133,7 +136,8 @@ void toy_curve(md_image *image, const struct toy_frame *frame, const double poin
         double p = (1 - t) * (1 - t), q = 2 * t * (1 - t), r = t * t;
         double next_x = p * points[0] + q * points[2] + r * points[4];
         double next_y = p * points[1] + q * points[3] + r * points[5];
-        struct toy_shape piece = {.kind = TOY_STROKE, .x = x, .y = y, .a = next_x, .b = next_y, .round = half_width};
+        struct toy_shape piece = {
+            .kind = TOY_STROKE, .x = x, .y = y, .a = next_x, .b = next_y, .round = half_width};
         toy_fill(image, frame, &piece, color, 1);
         x = next_x;
         y = next_y;
@@ -160,7 +164,8 @@ void toy_noise(md_image *image, uint32_t seed, int amplitude)
     for (int row = 0; row < image->height; row++) {
         uint8_t *byte = image->data + row * image->stride;
         for (int i = 0; i < 3 * image->width; i++) {
-            state = state * 1664525u + 1013904223u; /* Knuth's linear congruence: good enough to look at */
+            state = state * 1664525u +
+                    1013904223u; /* Knuth's linear congruence: good enough to look at */
             int value = byte[i] + (int)((state >> 16) % range) - amplitude;
             byte[i] = (uint8_t)(value < 0 ? 0 : value > 255 ? 255 : value);
         }

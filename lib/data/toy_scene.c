@@ -32,7 +32,8 @@ static bool hides(const struct toy_face *nearer, const struct toy_face *other)
     double gap = nearer->scale * 0.3;
     bool apart = other->box[2] < nearer->box[0] - gap || other->box[0] > nearer->box[2] + gap;
     bool above = other->box[3] < nearer->box[1] - gap;
-    bool beside = other->box[2] < nearer->x - 1.6 * nearer->scale || other->box[0] > nearer->x + 1.6 * nearer->scale;
+    bool beside = other->box[2] < nearer->x - 1.6 * nearer->scale ||
+                  other->box[0] > nearer->x + 1.6 * nearer->scale;
     bool higher = other->box[3] < nearer->box[3];
     return !(above || beside || (apart && higher));
 }
@@ -90,24 +91,31 @@ void toy_scene_plan(struct toy_scene *scene, uint64_t seed, uint64_t index)
 
 /* ---- background -------------------------------------------------------------- */
 
-static const struct toy_color walls[] = {{196, 214, 224}, {232, 221, 203}, {176, 196, 177}, {214, 190, 190},
-                                         {120, 144, 156}, {96, 108, 132},  {243, 236, 224}, {188, 180, 208}};
-static const struct toy_color things[] = {{214, 92, 78},  {238, 178, 76}, {84, 140, 120}, {70, 96, 150},
-                                          {150, 98, 74},  {92, 70, 92},   {232, 232, 226}, {60, 64, 72},
-                                          {238, 196, 160}, {170, 120, 88}, {120, 190, 220}, {216, 150, 180}};
+static const struct toy_color walls[] = {{196, 214, 224}, {232, 221, 203}, {176, 196, 177},
+                                         {214, 190, 190}, {120, 144, 156}, {96, 108, 132},
+                                         {243, 236, 224}, {188, 180, 208}};
+static const struct toy_color things[] = {{214, 92, 78},   {238, 178, 76},  {84, 140, 120},
+                                          {70, 96, 150},   {150, 98, 74},   {92, 70, 92},
+                                          {232, 232, 226}, {60, 64, 72},    {238, 196, 160},
+                                          {170, 120, 88},  {120, 190, 220}, {216, 150, 180}};
 
 #define PICK(random, table) ((table)[random_below((random), sizeof(table) / sizeof((table)[0]))])
 
 /* A framed picture or a window. */
 static void paint_frame(md_image *image, const struct toy_frame *frame, struct random *random)
 {
-    struct toy_shape outer = {.kind = TOY_BOX, .a = between(random, 0.5, 1), .b = between(random, 0.5, 1), .round = 0.05};
+    struct toy_shape outer = {
+        .kind = TOY_BOX, .a = between(random, 0.5, 1), .b = between(random, 0.5, 1), .round = 0.05};
     struct toy_shape inner = outer;
     inner.a -= 0.12;
     inner.b -= 0.12;
     toy_fill(image, frame, &outer, PICK(random, things), 1);
     toy_fill(image, frame, &inner, PICK(random, walls), 1);
-    struct toy_shape hill = {.kind = TOY_ELLIPSE, .x = between(random, -0.5, 0.5), .y = inner.b, .a = 0.6, .b = 0.5,
+    struct toy_shape hill = {.kind = TOY_ELLIPSE,
+                             .x = between(random, -0.5, 0.5),
+                             .y = inner.b,
+                             .a = 0.6,
+                             .b = 0.5,
                              .inside = &inner};
     toy_fill(image, frame, &hill, PICK(random, things), 1);
 }
@@ -116,9 +124,17 @@ static void paint_frame(md_image *image, const struct toy_frame *frame, struct r
 static void paint_ball(md_image *image, const struct toy_frame *frame, struct random *random)
 {
     struct toy_color color = PICK(random, things);
-    struct toy_shape ball = {.kind = TOY_ELLIPSE, .a = between(random, 0.4, 0.8), .b = between(random, 0.4, 0.8)};
-    struct toy_shape shade = {.kind = TOY_ELLIPSE, .x = 0.25, .y = 0.3, .a = ball.a, .b = ball.b, .soft = 0.4, .inside = &ball};
-    struct toy_shape light = {.kind = TOY_ELLIPSE, .x = -0.2, .y = -0.25, .a = 0.16, .b = 0.12, .soft = 0.1};
+    struct toy_shape ball = {
+        .kind = TOY_ELLIPSE, .a = between(random, 0.4, 0.8), .b = between(random, 0.4, 0.8)};
+    struct toy_shape shade = {.kind = TOY_ELLIPSE,
+                              .x = 0.25,
+                              .y = 0.3,
+                              .a = ball.a,
+                              .b = ball.b,
+                              .soft = 0.4,
+                              .inside = &ball};
+    struct toy_shape light = {
+        .kind = TOY_ELLIPSE, .x = -0.2, .y = -0.25, .a = 0.16, .b = 0.12, .soft = 0.1};
     toy_fill(image, frame, &ball, color, 1);
     toy_fill(image, frame, &shade, (struct toy_color){30, 24, 40}, 0.25);
     toy_fill(image, frame, &light, (struct toy_color){255, 255, 255}, 0.6);
@@ -131,9 +147,11 @@ static void paint_plant(md_image *image, const struct toy_frame *frame, struct r
     for (int i = 0; i < 7; i++) {
         double angle = between(random, -1.2, 1.2);
         double length = between(random, 0.7, 1.2);
-        struct toy_color green = {between(random, 40, 90), between(random, 110, 160), between(random, 60, 100)};
+        struct toy_color green = {between(random, 40, 90), between(random, 110, 160),
+                                  between(random, 60, 100)};
         double tip_x = length * sin(angle), tip_y = 0.4 - length * cos(angle);
-        toy_curve(image, frame, (double[]){0, 0.45, tip_x * 0.2, tip_y * 0.6, tip_x, tip_y}, 0.07, green);
+        toy_curve(image, frame, (double[]){0, 0.45, tip_x * 0.2, tip_y * 0.6, tip_x, tip_y}, 0.07,
+                  green);
     }
 }
 
@@ -144,7 +162,8 @@ static void paint_stripes(md_image *image, const struct toy_frame *frame, struct
     toy_fill(image, frame, &cloth, PICK(random, things), 1);
     for (int i = 0; i < 4; i++) {
         double x = -0.7 + 0.45 * i;
-        struct toy_shape stripe = {.kind = TOY_STROKE, .x = x, .y = -1, .a = x, .b = 1, .round = 0.08, .inside = &cloth};
+        struct toy_shape stripe = {
+            .kind = TOY_STROKE, .x = x, .y = -1, .a = x, .b = 1, .round = 0.08, .inside = &cloth};
         toy_fill(image, frame, &stripe, color, 1);
     }
 }
@@ -160,16 +179,18 @@ static void paint_cable(md_image *image, const struct toy_frame *frame, struct r
 
 static void paint_background(const struct toy_scene *scene, md_image *image)
 {
-    typedef void paint_fn(md_image *image, const struct toy_frame *frame, struct random *random);
-    static paint_fn *const kinds[] = {paint_frame, paint_ball, paint_plant, paint_stripes, paint_cable, paint_ball};
+    typedef void paint_fn(md_image * image, const struct toy_frame *frame, struct random *random);
+    static paint_fn *const kinds[] = {paint_frame,   paint_ball,  paint_plant,
+                                      paint_stripes, paint_cable, paint_ball};
     struct random random = scene->random;
     struct toy_color wall = PICK(&random, walls);
     toy_gradient(image, toy_mix(wall, (struct toy_color){255, 255, 255}, 0.25),
                  toy_mix(wall, (struct toy_color){40, 40, 60}, 0.25));
     int count = 5 + (int)random_below(&random, 8);
     for (int i = 0; i < count; i++) {
-        struct toy_frame frame = toy_frame_at(between(&random, 0, scene->width), between(&random, 0, scene->height),
-                                              between(&random, 12, 34), between(&random, -0.3, 0.3));
+        struct toy_frame frame =
+            toy_frame_at(between(&random, 0, scene->width), between(&random, 0, scene->height),
+                         between(&random, 12, 34), between(&random, -0.3, 0.3));
         kinds[random_below(&random, sizeof kinds / sizeof kinds[0])](image, &frame, &random);
     }
 }

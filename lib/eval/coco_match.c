@@ -1,0 +1,160 @@
+/* coco_match.c - COCO's greedy matching: detections in order of score, each takes the best truth left. */
+#include "eval/coco_match.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "core/checked.h"
+#include "core/error.h"
+
+/* As linspace(.5, .95, 10) gives them in double: the last digit decides at equality. */
+const double coco_thresholds[COCO_THRESHOLDS] = {
+    0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.8999999999999999, 0.95};
+
+bool coco_area_is_out(double area, int size)
+{
+    static const double low[COCO_AREAS] = {0, 0, 32 * 32, 96 * 96};
+    static const double high[COCO_AREAS] = {1e10, 32 * 32, 96 * 96, 1e10};
+    return area < low[size] || area > high[size];
+}
+
+/* Detections are stored as COCO results: x, y, width and height in float. */
+static void detection_size(const float box[4], double size[2])
+{
+    size[0] = (double)(box[2] - box[0]);
+    size[1] = (double)(box[3] - box[1]);
+}
+
+double box_iou(const float detection[4], const float truth[4], bool crowd)
+{
+    double size[2];
+    double inside = 1;
+    double truth_area = 1;
+    detection_size(detection, size);
+    for (int i = 0; i < 2; i++) {
+        double low = fmax((double)detection[i], (double)truth[i]);
+        double high = fmin((double)detection[i] + size[i], (double)truth[i + 2]);
+        if (high - low <= 0)
+            return 0;
+        inside *= high - low;
+        truth_area *= (double)truth[i + 2] - (double)truth[i];
+    }
+    double area = size[0] * size[1];
+    return inside / (crowd ? area : area + truth_area - inside);
+}
+
+static md_status reserve(struct coco_scratch *scratch, size_t detections, size_t truths)
+{
+    size_t pairs = 0;
+    md_status st = MD_OK;
+    if (!checked_mul(&pairs, detections, truths))
+        return ERROR(MD_ENOMEM, "out of host memory: %zu detections by %zu truths in one image",
+                     detections, truths);
+    if (pairs > scratch->iou_capacity) {
+        st = memory_resize(scratch->memory, &scratch->iou, pairs, sizeof *scratch->iou);
+        if (st < 0)
+            return st;
+        scratch->iou_capacity = pairs;
+    }
+    if (truths > scratch->truth_capacity) {
+        st = memory_resize(scratch->memory, &scratch->order, truths, sizeof *scratch->order);
+        if (st == MD_OK)
+            st = memory_resize(scratch->memory, &scratch->taken, truths, sizeof *scratch->taken);
+        if (st < 0)
+            return st;
+        scratch->truth_capacity = truths;
+    }
+    return MD_OK;
+}
+
+void coco_scratch_free(struct coco_scratch *scratch)
+{
+    memory_free(scratch->memory, scratch->iou);
+    memory_free(scratch->memory, scratch->order);
+    memory_free(scratch->memory, scratch->taken);
+    *scratch = (struct coco_scratch){.memory = scratch->memory};
+}
+
+/* Those that count first, then the ignored ones, each in their own order; returns how many count. */
+static size_t order_truths(uint32_t *order, const struct annotation *const *truths, size_t count,
+                           int size)
+{
+    size_t counted = 0;
+    size_t end = 0;
+    for (int ignored = 0; ignored < 2; ignored++) {
+        for (size_t g = 0; g < count; g++)
+            if ((truths[g]->crowd || coco_area_is_out((double)truths[g]->area, size)) ==
+                (ignored == 1))
+                order[end++] = (uint32_t)g;
+        if (!ignored)
+            counted = end;
+    }
+    return counted;
+}
+
+/* The place in `order` of the best truth for one detection, or -1. A truth that counts beats an
+ * ignored one whatever the IoU; among equals the later wins. */
+static ptrdiff_t best_truth(const struct coco_scratch *scratch,
+                            const struct annotation *const *truths, size_t count, size_t counted,
+                            const double *iou, double threshold)
+{
+    double best = fmin(threshold, 1 - 1e-10);
+    ptrdiff_t found = -1;
+    for (size_t k = 0; k < count; k++) {
+        uint32_t g = scratch->order[k];
+        if (scratch->taken[g] && !truths[g]->crowd)
+            continue;
+        if (found >= 0 && (size_t)found < counted && k >= counted)
+            break;
+        if (iou[g] < best)
+            continue;
+        best = iou[g];
+        found = (ptrdiff_t)k;
+    }
+    return found;
+}
+
+static void match_at(struct coco_outcome *outcomes, struct coco_scratch *scratch,
+                     size_t detection_count, const struct annotation *const *truths,
+                     size_t truth_count, size_t counted, int size, int t)
+{
+    memset(scratch->taken, 0, truth_count);
+    for (size_t d = 0; d < detection_count; d++) {
+        ptrdiff_t found = best_truth(scratch, truths, truth_count, counted,
+                                     scratch->iou + d * truth_count, coco_thresholds[t]);
+        if (found < 0)
+            continue;
+        outcomes[d].matched[size] |= (uint16_t)(1u << t);
+        if ((size_t)found >= counted)
+            outcomes[d].ignored[size] |= (uint16_t)(1u << t);
+        scratch->taken[scratch->order[found]] = 1;
+    }
+}
+
+md_status coco_match(struct coco_outcome *outcomes, struct coco_scratch *scratch,
+                     const struct eval_detection *const *detections, size_t detection_count,
+                     const struct annotation *const *truths, size_t truth_count)
+{
+    md_status st = reserve(scratch, detection_count, truth_count);
+    if (st < 0)
+        return st;
+    for (size_t d = 0; d < detection_count; d++) {
+        outcomes[d] = (struct coco_outcome){.score = detections[d]->score, .rank = (uint8_t)d};
+        for (size_t g = 0; g < truth_count; g++)
+            scratch->iou[d * truth_count + g] =
+                box_iou(detections[d]->box, truths[g]->box, truths[g]->crowd);
+    }
+    for (int size = 0; size < COCO_AREAS; size++) {
+        size_t counted =
+            truth_count > 0 ? order_truths(scratch->order, truths, truth_count, size) : 0;
+        for (int t = 0; t < COCO_THRESHOLDS && truth_count > 0; t++)
+            match_at(outcomes, scratch, detection_count, truths, truth_count, counted, size, t);
+        for (size_t d = 0; d < detection_count; d++) {
+            double extent[2];
+            detection_size(detections[d]->box, extent);
+            if (coco_area_is_out(extent[0] * extent[1], size))
+                outcomes[d].ignored[size] |= (uint16_t)~outcomes[d].matched[size];
+        }
+    }
+    return MD_OK;
+}

@@ -1,0 +1,38 @@
+/* coco_match.h - which detection takes which truth: one image and class, all IoU thresholds and sizes. */
+#ifndef EVAL_COCO_MATCH_H
+#define EVAL_COCO_MATCH_H
+
+#include "eval/coco_ap.h"
+
+enum { COCO_THRESHOLDS = 10, COCO_AREAS = 4, COCO_MAX_DETECTIONS = 100 };
+
+extern const double coco_thresholds[COCO_THRESHOLDS]; /* IoU .50 to .95 */
+
+/* A detection after matching. Sizes are 0 all, 1 small, 2 medium, 3 large. */
+struct coco_outcome {
+    float    score;
+    uint16_t matched[COCO_AREAS]; /* bit t: took a truth at threshold t */
+    uint16_t ignored[COCO_AREAS]; /* bit t: counts neither way */
+    uint8_t  rank;                /* by score, within image and class */
+};
+
+/* Room for one image and class; grows as needed. */
+struct coco_scratch {
+    struct memory *memory;
+    double        *iou;   /* [detections, truths] */
+    uint32_t      *order; /* [truths] those that count first */
+    uint8_t       *taken; /* [truths] */
+    size_t         iou_capacity, truth_capacity;
+};
+
+/* `detections` by falling score, at most COCO_MAX_DETECTIONS; `outcomes` has room for them. */
+md_status coco_match(struct coco_outcome *outcomes, struct coco_scratch *scratch,
+                     const struct eval_detection *const *detections, size_t detection_count,
+                     const struct annotation *const *truths, size_t truth_count);
+bool      coco_area_is_out(double area, int size);
+void      coco_scratch_free(struct coco_scratch *scratch);
+
+/* x0, y0, x1, y1. `crowd`: the share of the detection that lies in the truth. */
+double box_iou(const float detection[4], const float truth[4], bool crowd);
+
+#endif

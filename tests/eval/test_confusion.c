@@ -1,0 +1,123 @@
+/* test_confusion.c - the confusion matrix: pairs by overlap, misses, false alarms, crowds. */
+#include <string.h>
+
+#include "core/error.h"
+#include "data/builder.h"
+#include "eval/coco_ap.h"
+#include "suite.h"
+#include "support/failing_memory.h"
+
+enum { SIDE = 3, NOTHING = 2 };
+
+static struct memory memory;
+
+/* Image 0: class 0 at the left, class 1 at the right, a crowd below. Image 1: one of class 1. */
+static struct dataset *make_dataset(void)
+{
+    const struct {
+        size_t image;
+        struct annotation annotation;
+    } truths[] = {
+        {0, {.box = {0, 0, 40, 40}, .class_id = 0}},
+        {0, {.box = {100, 0, 140, 40}, .class_id = 1}},
+        {0, {.box = {0, 100, 200, 200}, .class_id = 0, .crowd = true}},
+        {1, {.box = {10, 10, 50, 50}, .class_id = 1}},
+    };
+    struct dataset_builder builder;
+    struct dataset *dataset = NULL;
+    memory_init(&memory, NULL);
+    builder_init(&builder, &memory);
+    for (int i = 0; i < 2; i++) {
+        ck_assert_int_eq(builder_add_image(&builder, "image", i + 1, 200, 200), MD_OK);
+        ck_assert_int_eq(builder_add_class(&builder, i ? "b" : "a", i + 1), MD_OK);
+    }
+    for (size_t i = 0; i < sizeof truths / sizeof truths[0]; i++)
+        ck_assert_int_eq(builder_add_annotation(&builder, truths[i].image, &truths[i].annotation),
+                         MD_OK);
+    ck_assert_int_eq(builder_finish(&builder, "/nowhere", NULL, &dataset), MD_OK);
+    return dataset;
+}
+
+static void check_matrix(const uint64_t got[SIDE * SIDE], const uint64_t want[SIDE * SIDE])
+{
+    for (int i = 0; i < SIDE * SIDE; i++)
+        ck_assert_msg(got[i] == want[i], "truth %d as %d: %d, want %d", i / SIDE, i % SIDE,
+                      (int)got[i], (int)want[i]);
+}
+
+START_TEST(each_kind_lands_in_its_cell)
+{
+    struct dataset *dataset = make_dataset();
+    const struct eval_detection found[] = {
+        {0, 0, {0, 0, 40, 38}, .9F},    /* right */
+        {0, 0, {100, 0, 140, 39}, .8F}, /* class 1 taken for class 0 */
+        {0, 1, {0, 110, 40, 150}, .9F}, /* in the crowd: nowhere */
+        {0, 1, {60, 60, 80, 80}, .7F},  /* false alarm */
+        {1, 1, {10, 10, 50, 50}, .29F}, /* below the score: the truth is missed */
+    };
+    uint64_t matrix[SIDE * SIDE];
+    memset(matrix, 0xff, sizeof matrix);
+    ck_assert_int_eq(confusion_matrix(matrix, &memory, dataset, found, 5, .3F, .5F), MD_OK);
+    const uint64_t want[SIDE * SIDE] = {
+        [0 * SIDE + 0] = 1, [1 * SIDE + 0] = 1, [NOTHING * SIDE + 1] = 1, [1 * SIDE + NOTHING] = 1};
+    check_matrix(matrix, want);
+    dataset_free(dataset);
+    ck_assert_uint_eq(atomic_load(&memory.live_blocks), 0);
+}
+END_TEST
+
+/* Two detections on one truth: the better overlap takes it, though its score is lower. */
+START_TEST(better_overlap_wins_over_score)
+{
+    struct dataset *dataset = make_dataset();
+    const struct eval_detection found[] = {{1, 0, {10, 10, 50, 40}, .9F},
+                                           {1, 1, {10, 10, 50, 50}, .5F}};
+    uint64_t matrix[SIDE * SIDE];
+    ck_assert_int_eq(confusion_matrix(matrix, &memory, dataset, found, 2, .1F, .5F), MD_OK);
+    const uint64_t want[SIDE * SIDE] = {[0 * SIDE + NOTHING] = 1,
+                                        [1 * SIDE + NOTHING] = 1,
+                                        [1 * SIDE + 1] = 1,
+                                        [NOTHING * SIDE + 0] = 1};
+    check_matrix(matrix, want);
+    dataset_free(dataset);
+}
+END_TEST
+
+/* Equal overlap: the score decides, and of equal scores the first. */
+START_TEST(ties_go_to_score_then_index)
+{
+    struct dataset *dataset = make_dataset();
+    struct eval_detection found[] = {{1, 0, {10, 10, 50, 50}, .5F},
+                                     {1, 1, {10, 10, 50, 50}, .5F},
+                                     {1, 0, {10, 10, 50, 50}, .4F}};
+    uint64_t matrix[SIDE * SIDE];
+    ck_assert_int_eq(confusion_matrix(matrix, &memory, dataset, found, 3, .1F, .5F), MD_OK);
+    ck_assert_uint_eq(matrix[1 * SIDE + 0], 1);
+    ck_assert_uint_eq(matrix[1 * SIDE + 1], 0);
+    found[1].score = .6F;
+    ck_assert_int_eq(confusion_matrix(matrix, &memory, dataset, found, 3, .1F, .5F), MD_OK);
+    ck_assert_uint_eq(matrix[1 * SIDE + 1], 1);
+    ck_assert_uint_eq(matrix[NOTHING * SIDE + 0], 2);
+    dataset_free(dataset);
+}
+END_TEST
+
+START_TEST(no_failed_allocation_leaks)
+{
+    struct dataset *dataset = make_dataset();
+    const struct eval_detection found[] = {{0, 0, {0, 0, 40, 40}, .9F}};
+    for (size_t k = 0;; k++) {
+        struct failing_memory failing;
+        uint64_t matrix[SIDE * SIDE];
+        failing_memory_init(&failing, k);
+        md_status st = confusion_matrix(matrix, &failing.memory, dataset, found, 1, .3F, .5F);
+        failing_memory_check(&failing, st);
+        if (st == MD_OK)
+            break;
+    }
+    dataset_free(dataset);
+}
+END_TEST
+
+SUITE("eval/confusion", TEST(each_kind_lands_in_its_cell), TEST(better_overlap_wins_over_score),
+      TEST(ties_go_to_score_then_index), TEST(no_failed_allocation_leaks))
