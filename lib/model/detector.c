@@ -3,7 +3,8 @@
 
 #include "core/error.h"
 
-md_status detector_create(struct detector **out, struct device *device, const struct model_config *config)
+md_status detector_create(struct detector **out, struct device *device,
+                          const struct model_config *config)
 {
     md_status st = MD_OK;
     struct detector *detector = NULL;
@@ -65,9 +66,9 @@ fail:
     return st;
 }
 
-md_status detector_detect(struct detector *detector, struct stream *stream, struct workspace *workspace,
-                          struct detections *out, const struct image_batch *batch,
-                          const struct detect_options *options)
+md_status detector_detect(struct detector *detector, struct stream *stream,
+                          struct workspace *workspace, struct detections *out,
+                          const struct image_batch *batch, const struct detect_options *options)
 {
     md_status st = MD_OK;
     struct tensor pyramid[FPN_LEVELS];
@@ -112,8 +113,10 @@ static md_status losses_forward(struct detector *detector, struct stream *stream
     TRY(rpn_forward(&detector->rpn, stream, workspace, &state->head, state->pyramid, gradients));
     TRY(rpn_losses(&detector->rpn, stream, workspace, &out->rpn, &state->head, targets, random,
                    gradients));
-    TRY(rpn_proposals(&detector->rpn, stream, workspace, &proposals, &state->head, &batch->sizes, true));
-    TRY(roi_heads_sample(&detector->heads, stream, workspace, &state->rois, &proposals, targets, random));
+    TRY(rpn_proposals(&detector->rpn, stream, workspace, &proposals, &state->head, &batch->sizes,
+                      true));
+    TRY(roi_heads_sample(&detector->heads, stream, workspace, &state->rois, &proposals, targets,
+                         random));
     TRY(roi_heads_forward(&detector->heads, stream, workspace, &state->output, &state->rois,
                           state->pyramid));
     TRY(roi_heads_losses(&detector->heads, stream, workspace, &out->roi, &state->output,
@@ -153,10 +156,10 @@ fail:
     return st;
 }
 
-md_status detector_losses(struct detector *detector, struct stream *stream, struct workspace *workspace,
-                          struct detector_losses *out, struct detector_state *state,
-                          const struct image_batch *batch, const struct targets *targets,
-                          struct step_random random, bool gradients)
+md_status detector_losses(struct detector *detector, struct stream *stream,
+                          struct workspace *workspace, struct detector_losses *out,
+                          struct detector_state *state, const struct image_batch *batch,
+                          const struct targets *targets, struct step_random random, bool gradients)
 {
     md_status st = MD_OK;
     TRY(losses_forward(detector, stream, workspace, out, state, batch, targets, random, gradients));

@@ -64,7 +64,8 @@ md_status fpn_forward(struct fpn *fpn, struct stream *stream, struct workspace *
     struct tensor merged[RESNET_STAGES];
     for (int k = 0; k < RESNET_STAGES; k++) {
         struct shape lateral = conv_output(&fpn->lateral[k], features[k].shape);
-        TRY(workspace_tensor(workspace, &pyramid[k], TENSOR_F32, conv_output(&fpn->output[k], lateral)));
+        TRY(workspace_tensor(workspace, &pyramid[k], TENSOR_F32,
+                             conv_output(&fpn->output[k], lateral)));
     }
     const int64_t *d = pyramid[3].shape.dims;
     TRY(workspace_tensor(workspace, &pyramid[4], TENSOR_F32,
@@ -72,7 +73,8 @@ md_status fpn_forward(struct fpn *fpn, struct stream *stream, struct workspace *
 
     size_t mark = workspace_mark(workspace);
     for (int k = RESNET_STAGES - 1; k >= 0; k--) {
-        TRY(conv_forward(&fpn->lateral[k], stream, workspace, &merged[k], &features[k], NULL, false));
+        TRY(conv_forward(&fpn->lateral[k], stream, workspace, &merged[k], &features[k], NULL,
+                         false));
         if (k + 1 < RESNET_STAGES) {
             TRY(op_upsample_add(stream, &merged[k], &merged[k + 1]));
             if (fpn->fuse_avg)

@@ -42,25 +42,46 @@ static md_status declare_block(struct resnet_block *block, struct param_set *set
     int w = plan->width;
     if (block->has_shortcut)
         TRY(declare_conv(&block->shortcut, set, name, "shortcut",
-                         (struct conv_spec){.in = plan->in, .out = plan->out, .kernel = 1,
-                                            .stride = plan->stride, .groups = 1, .trainable = t}));
+                         (struct conv_spec){.in = plan->in,
+                                            .out = plan->out,
+                                            .kernel = 1,
+                                            .stride = plan->stride,
+                                            .groups = 1,
+                                            .trainable = t}));
     if (plan->bottleneck) {
         TRY(declare_conv(&block->conv1, set, name, "conv1",
-                         (struct conv_spec){.in = plan->in, .out = w, .kernel = 1,
-                                            .stride = stride1, .groups = 1, .trainable = t}));
+                         (struct conv_spec){.in = plan->in,
+                                            .out = w,
+                                            .kernel = 1,
+                                            .stride = stride1,
+                                            .groups = 1,
+                                            .trainable = t}));
         TRY(declare_conv(&block->conv2, set, name, "conv2",
-                         (struct conv_spec){.in = w, .out = w, .kernel = 3, .stride = stride2,
-                                            .groups = plan->groups, .trainable = t}));
-        TRY(declare_conv(&block->conv3, set, name, "conv3",
-                         (struct conv_spec){.in = w, .out = plan->out, .kernel = 1, .stride = 1,
-                                            .groups = 1, .trainable = t}));
+                         (struct conv_spec){.in = w,
+                                            .out = w,
+                                            .kernel = 3,
+                                            .stride = stride2,
+                                            .groups = plan->groups,
+                                            .trainable = t}));
+        TRY(declare_conv(
+            &block->conv3, set, name, "conv3",
+            (struct conv_spec){
+                .in = w, .out = plan->out, .kernel = 1, .stride = 1, .groups = 1, .trainable = t}));
     } else {
         TRY(declare_conv(&block->conv1, set, name, "conv1",
-                         (struct conv_spec){.in = plan->in, .out = plan->out, .kernel = 3,
-                                            .stride = stride1, .groups = 1, .trainable = t}));
+                         (struct conv_spec){.in = plan->in,
+                                            .out = plan->out,
+                                            .kernel = 3,
+                                            .stride = stride1,
+                                            .groups = 1,
+                                            .trainable = t}));
         TRY(declare_conv(&block->conv2, set, name, "conv2",
-                         (struct conv_spec){.in = plan->out, .out = plan->out, .kernel = 3,
-                                            .stride = 1, .groups = 1, .trainable = t}));
+                         (struct conv_spec){.in = plan->out,
+                                            .out = plan->out,
+                                            .kernel = 3,
+                                            .stride = 1,
+                                            .groups = 1,
+                                            .trainable = t}));
     }
 fail:
     return st;
@@ -87,7 +108,8 @@ fail:
     return st;
 }
 
-md_status resnet_declare(struct resnet *resnet, struct param_set *set, const struct model_config *config)
+md_status resnet_declare(struct resnet *resnet, struct param_set *set,
+                         const struct model_config *config)
 {
     md_status st = MD_OK;
     resnet->memory = set->device->memory;
@@ -141,8 +163,8 @@ fail:
 
 struct visit_context {
     struct param_set *set;
-    struct stream    *stream;
-    struct device    *device;
+    struct stream *stream;
+    struct device *device;
 };
 
 static md_status visit_bind(struct conv *conv, void *user)
@@ -297,8 +319,8 @@ static md_status stem_forward(struct resnet *resnet, struct stream *stream,
     md_status st = MD_OK;
     struct tensor stem;
     struct shape conv = conv_output(&resnet->stem, image->shape);
-    struct shape pooled = SHAPE(conv.dims[0], (conv.dims[1] - 1) / 2 + 1, (conv.dims[2] - 1) / 2 + 1,
-                                conv.dims[3]);
+    struct shape pooled =
+        SHAPE(conv.dims[0], (conv.dims[1] - 1) / 2 + 1, (conv.dims[2] - 1) / 2 + 1, conv.dims[3]);
     TRY(workspace_tensor(workspace, out, TENSOR_F32, pooled));
     size_t mark = workspace_mark(workspace);
     TRY(conv_forward(&resnet->stem, stream, workspace, &stem, image, NULL, true));

@@ -54,7 +54,8 @@ static md_status stem_backward(struct resnet *resnet, struct stream *stream,
     size_t mark = workspace_mark(workspace);
     TRY(workspace_tensor(workspace, &stem_grad, TENSOR_F32, saved->stem.shape));
     TRY(op_fill(stream, &stem_grad, 0.0f));
-    TRY(op_maxpool_backward(stream, &stem_grad, grad, &saved->stem, (struct pool_geometry){3, 2, 1}));
+    TRY(op_maxpool_backward(stream, &stem_grad, grad, &saved->stem,
+                            (struct pool_geometry){3, 2, 1}));
     TRY(op_relu_backward(stream, &stem_grad, &saved->stem));
     TRY(conv_backward(&resnet->stem, stream, NULL, false, &saved->image, &stem_grad));
     workspace_rewind(workspace, mark);

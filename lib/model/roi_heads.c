@@ -11,13 +11,15 @@ enum { POOLED_LEVELS = 4 }; /* p2..p5; p6 is never pooled */
 
 /* ---- declaration -------------------------------------------------------------------------- */
 
-md_status roi_heads_declare(struct roi_heads *heads, struct param_set *set, const struct model_config *config)
+md_status roi_heads_declare(struct roi_heads *heads, struct param_set *set,
+                            const struct model_config *config)
 {
     md_status st = MD_OK;
     const struct roi_config *c = &config->roi;
     heads->config = *c;
     if (c->num_fc < 1 || c->num_fc > ROI_MAX_FC)
-        FAIL(MD_EUNSUPPORTED, "MODEL.ROI_BOX_HEAD.NUM_FC is %d; 1 to %d are possible", c->num_fc, ROI_MAX_FC);
+        FAIL(MD_EUNSUPPORTED, "MODEL.ROI_BOX_HEAD.NUM_FC is %d; 1 to %d are possible", c->num_fc,
+             ROI_MAX_FC);
     int in = config->fpn_out_channels * c->pooler_resolution * c->pooler_resolution;
     for (int i = 0; i < c->num_fc; i++) {
         char name[64];
@@ -81,8 +83,9 @@ fail:
 
 /* Proposals, with the truth behind them when the configuration says so. */
 static md_status candidates(const struct roi_heads *heads, struct stream *stream,
-                            struct workspace *workspace, struct tensor *boxes, struct tensor *counts,
-                            const struct proposals *proposals, const struct targets *targets)
+                            struct workspace *workspace, struct tensor *boxes,
+                            struct tensor *counts, const struct proposals *proposals,
+                            const struct targets *targets)
 {
     md_status st = MD_OK;
     *boxes = proposals->boxes;
@@ -93,21 +96,22 @@ static md_status candidates(const struct roi_heads *heads, struct stream *stream
     int64_t capacity = boxes->shape.dims[1] + targets->boxes.shape.dims[1];
     TRY(workspace_tensor(workspace, boxes, TENSOR_F32, SHAPE(n, capacity, 4)));
     TRY(workspace_tensor(workspace, counts, TENSOR_I32, SHAPE(n)));
-    TRY(op_append_boxes(stream, boxes, counts, &proposals->boxes, &proposals->counts, &targets->boxes,
-                        &targets->counts));
+    TRY(op_append_boxes(stream, boxes, counts, &proposals->boxes, &proposals->counts,
+                        &targets->boxes, &targets->counts));
 fail:
     return st;
 }
 
-md_status roi_heads_sample(struct roi_heads *heads, struct stream *stream, struct workspace *workspace,
-                           struct roi_batch *out, const struct proposals *proposals,
-                           const struct targets *targets, struct step_random random)
+md_status roi_heads_sample(struct roi_heads *heads, struct stream *stream,
+                           struct workspace *workspace, struct roi_batch *out,
+                           const struct proposals *proposals, const struct targets *targets,
+                           struct step_random random)
 {
     md_status st = MD_OK;
     const struct roi_config *c = &heads->config;
     int64_t n = proposals->boxes.shape.dims[0];
-    int64_t most = proposals->boxes.shape.dims[1] +
-                   (c->proposal_append_gt ? targets->boxes.shape.dims[1] : 0);
+    int64_t most =
+        proposals->boxes.shape.dims[1] + (c->proposal_append_gt ? targets->boxes.shape.dims[1] : 0);
     int64_t capacity = c->batch_size_per_image < most ? c->batch_size_per_image : most;
     struct match_params match_params = {.low = c->iou_threshold, .high = c->iou_threshold};
     struct sample_params sample_params = {
@@ -123,7 +127,8 @@ md_status roi_heads_sample(struct roi_heads *heads, struct stream *stream, struc
     TRY(workspace_tensor(workspace, &match, TENSOR_I32, SHAPE(n, most)));
     TRY(workspace_tensor(workspace, &label, TENSOR_I32, SHAPE(n, most)));
     TRY(workspace_tensor(workspace, &index, TENSOR_I32, SHAPE(n, capacity)));
-    TRY(op_match(stream, &match, &label, &boxes, &counts, &targets->boxes, &targets->counts, &match_params));
+    TRY(op_match(stream, &match, &label, &boxes, &counts, &targets->boxes, &targets->counts,
+                 &match_params));
     TRY(op_sample(stream, &index, &out->counts, &label, &sample_params));
     struct roi_target_inputs in = {.boxes = &boxes,
                                    .index = &index,
@@ -166,31 +171,36 @@ static struct roi_align_params pooler_params(const struct roi_heads *heads)
     return params;
 }
 
-md_status roi_heads_forward(struct roi_heads *heads, struct stream *stream, struct workspace *workspace,
-                            struct roi_output *out, const struct roi_batch *batch,
-                            const struct tensor pyramid[FPN_LEVELS])
+md_status roi_heads_forward(struct roi_heads *heads, struct stream *stream,
+                            struct workspace *workspace, struct roi_output *out,
+                            const struct roi_batch *batch, const struct tensor pyramid[FPN_LEVELS])
 {
     md_status st = MD_OK;
     struct roi_align_params params = pooler_params(heads);
     int64_t capacity = batch->rois.shape.dims[0];
     int64_t channels = pyramid[0].shape.dims[3];
     int64_t side = heads->config.pooler_resolution;
-    TRY(workspace_tensor(workspace, &out->pooled, TENSOR_F32, SHAPE(capacity, side, side, channels)));
+    TRY(workspace_tensor(workspace, &out->pooled, TENSOR_F32,
+                         SHAPE(capacity, side, side, channels)));
     TRY(op_roi_align_forward(stream, &out->pooled, pyramid, &batch->rois, &batch->rows, &params));
     struct tensor current = tensor_reshape(&out->pooled, SHAPE(capacity, side * side * channels));
     for (int i = 0; i < heads->config.num_fc; i++) {
-        TRY(linear_forward(&heads->fc[i], stream, workspace, &out->hidden[i], &current, true, &batch->rows));
+        TRY(linear_forward(&heads->fc[i], stream, workspace, &out->hidden[i], &current, true,
+                           &batch->rows));
         current = out->hidden[i];
     }
-    TRY(linear_forward(&heads->cls_score, stream, workspace, &out->scores, &current, false, &batch->rows));
-    TRY(linear_forward(&heads->bbox_pred, stream, workspace, &out->deltas, &current, false, &batch->rows));
+    TRY(linear_forward(&heads->cls_score, stream, workspace, &out->scores, &current, false,
+                       &batch->rows));
+    TRY(linear_forward(&heads->bbox_pred, stream, workspace, &out->deltas, &current, false,
+                       &batch->rows));
 fail:
     return st;
 }
 
-md_status roi_heads_losses(struct roi_heads *heads, struct stream *stream, struct workspace *workspace,
-                           struct roi_losses *out, const struct roi_output *output,
-                           const struct roi_batch *batch, bool gradients)
+md_status roi_heads_losses(struct roi_heads *heads, struct stream *stream,
+                           struct workspace *workspace, struct roi_losses *out,
+                           const struct roi_output *output, const struct roi_batch *batch,
+                           bool gradients)
 {
     md_status st = MD_OK;
     const struct roi_config *c = &heads->config;
@@ -216,9 +226,10 @@ fail:
     return st;
 }
 
-md_status roi_heads_backward(struct roi_heads *heads, struct stream *stream, struct workspace *workspace,
-                             struct tensor pyramid_grads[FPN_LEVELS], const struct roi_output *output,
-                             const struct roi_losses *losses, const struct roi_batch *batch)
+md_status roi_heads_backward(struct roi_heads *heads, struct stream *stream,
+                             struct workspace *workspace, struct tensor pyramid_grads[FPN_LEVELS],
+                             const struct roi_output *output, const struct roi_losses *losses,
+                             const struct roi_batch *batch)
 {
     md_status st = MD_OK;
     struct roi_align_params params = pooler_params(heads);
@@ -234,7 +245,8 @@ md_status roi_heads_backward(struct roi_heads *heads, struct stream *stream, str
         struct tensor below;
         TRY(workspace_tensor(workspace, &below, TENSOR_F32, output->hidden[i - 1].shape));
         TRY(op_relu_backward(stream, &grad, &output->hidden[i]));
-        TRY(linear_backward(&heads->fc[i], stream, &below, false, &output->hidden[i - 1], &grad, &batch->rows));
+        TRY(linear_backward(&heads->fc[i], stream, &below, false, &output->hidden[i - 1], &grad,
+                            &batch->rows));
         grad = below;
     }
     TRY(op_relu_backward(stream, &grad, &output->hidden[0]));
@@ -243,16 +255,17 @@ md_status roi_heads_backward(struct roi_heads *heads, struct stream *stream, str
     struct tensor flat = tensor_reshape(&output->pooled, SHAPE(d[0], d[1] * d[2] * d[3]));
     struct tensor flat_grad = tensor_reshape(&pooled_grad, flat.shape);
     TRY(linear_backward(&heads->fc[0], stream, &flat_grad, false, &flat, &grad, &batch->rows));
-    TRY(op_roi_align_backward(stream, pyramid_grads, &pooled_grad, &batch->rois, &batch->rows, &params));
+    TRY(op_roi_align_backward(stream, pyramid_grads, &pooled_grad, &batch->rois, &batch->rows,
+                              &params));
     workspace_rewind(workspace, mark);
 fail:
     return st;
 }
 
-md_status roi_heads_detect(struct roi_heads *heads, struct stream *stream, struct workspace *workspace,
-                           struct detections *out, const struct roi_output *output,
-                           const struct roi_batch *batch, const struct tensor *image_sizes,
-                           const struct detect_options *options)
+md_status roi_heads_detect(struct roi_heads *heads, struct stream *stream,
+                           struct workspace *workspace, struct detections *out,
+                           const struct roi_output *output, const struct roi_batch *batch,
+                           const struct tensor *image_sizes, const struct detect_options *options)
 {
     md_status st = MD_OK;
     const struct roi_config *c = &heads->config;
@@ -271,7 +284,8 @@ md_status roi_heads_detect(struct roi_heads *heads, struct stream *stream, struc
                                    .num_classes = c->num_classes,
                                    .class_agnostic = c->cls_agnostic_bbox_reg};
     memcpy(params.weights, c->bbox_reg_weights, sizeof params.weights);
-    struct detect_inputs in = {&probabilities, &output->deltas, &batch->rois, &batch->rows, image_sizes};
+    struct detect_inputs in = {&probabilities, &output->deltas, &batch->rois, &batch->rows,
+                               image_sizes};
     TRY(op_detect(stream, &out->boxes, &out->scores, &out->classes, &out->counts, &in, &params));
 fail:
     return st;

@@ -51,20 +51,23 @@ md_status rpn_declare(struct rpn *rpn, struct param_set *set, const struct model
     for (int k = 0; k < FPN_LEVELS; k++) {
         int count = config->anchor_size_count[k] * config->anchor_ratio_count;
         if (count < 1 || count > OPS_MAX_CELLS)
-            FAIL(MD_EINVAL, "MODEL.ANCHOR_GENERATOR: %d anchors per cell on p%d; 1 to %d are possible",
-                 count, k + 2, OPS_MAX_CELLS);
+            FAIL(MD_EINVAL,
+                 "MODEL.ANCHOR_GENERATOR: %d anchors per cell on p%d; 1 to %d are possible", count,
+                 k + 2, OPS_MAX_CELLS);
         if (k > 0 && count != rpn->anchors_per_cell)
-            FAIL(MD_EINVAL, "MODEL.ANCHOR_GENERATOR: p%d has %d anchors per cell, p2 has %d; the "
-                 "shared head needs the same number on all levels", k + 2, count, rpn->anchors_per_cell);
-        rpn->anchors_per_cell = anchor_cells(rpn->cells[k], config->anchor_sizes[k],
-                                             config->anchor_size_count[k], config->anchor_ratios,
-                                             config->anchor_ratio_count);
+            FAIL(MD_EINVAL,
+                 "MODEL.ANCHOR_GENERATOR: p%d has %d anchors per cell, p2 has %d; the "
+                 "shared head needs the same number on all levels",
+                 k + 2, count, rpn->anchors_per_cell);
+        rpn->anchors_per_cell =
+            anchor_cells(rpn->cells[k], config->anchor_sizes[k], config->anchor_size_count[k],
+                         config->anchor_ratios, config->anchor_ratio_count);
     }
     TRY(declare_head(&rpn->conv, set, "proposal_generator.rpn_head.conv", channels, channels, 3));
     TRY(declare_head(&rpn->objectness_logits, set, "proposal_generator.rpn_head.objectness_logits",
                      channels, rpn->anchors_per_cell, 1));
-    TRY(declare_head(&rpn->anchor_deltas, set, "proposal_generator.rpn_head.anchor_deltas", channels,
-                     4 * rpn->anchors_per_cell, 1));
+    TRY(declare_head(&rpn->anchor_deltas, set, "proposal_generator.rpn_head.anchor_deltas",
+                     channels, 4 * rpn->anchors_per_cell, 1));
 fail:
     return st;
 }
@@ -89,7 +92,8 @@ void rpn_free(struct rpn *rpn, struct device *device)
 static struct tensor level_view(const struct tensor *slab, const struct level_layout *layout,
                                 int level, int images, int width)
 {
-    struct tensor rows = tensor_rows(slab, images * layout->first[level], images * layout->count[level]);
+    struct tensor rows =
+        tensor_rows(slab, images * layout->first[level], images * layout->count[level]);
     return width == 1 ? tensor_reshape(&rows, SHAPE(images, layout->count[level]))
                       : tensor_reshape(&rows, SHAPE(images, layout->count[level], width));
 }
@@ -98,7 +102,8 @@ static struct tensor level_map(const struct tensor *slab, const struct level_lay
                                int level, const struct tensor *feature, int channels)
 {
     const int64_t *d = feature->shape.dims;
-    struct tensor rows = tensor_rows(slab, d[0] * layout->first[level], d[0] * layout->count[level]);
+    struct tensor rows =
+        tensor_rows(slab, d[0] * layout->first[level], d[0] * layout->count[level]);
     return tensor_reshape(&rows, SHAPE(d[0], d[1], d[2], channels));
 }
 
@@ -110,7 +115,8 @@ static md_status make_anchors(struct rpn *rpn, struct stream *stream, struct wor
     *layout = (struct level_layout){.levels = FPN_LEVELS};
     for (int k = 0; k < FPN_LEVELS; k++) {
         layout->first[k] = layout->total;
-        layout->count[k] = pyramid[k].shape.dims[1] * pyramid[k].shape.dims[2] * rpn->anchors_per_cell;
+        layout->count[k] =
+            pyramid[k].shape.dims[1] * pyramid[k].shape.dims[2] * rpn->anchors_per_cell;
         layout->total += layout->count[k];
     }
     TRY(workspace_tensor(workspace, &out->anchors, TENSOR_F32, SHAPE(layout->total, 4)));
@@ -129,7 +135,8 @@ fail:
 }
 
 md_status rpn_forward(struct rpn *rpn, struct stream *stream, struct workspace *workspace,
-                      struct rpn_output *out, const struct tensor pyramid[FPN_LEVELS], bool training)
+                      struct rpn_output *out, const struct tensor pyramid[FPN_LEVELS],
+                      bool training)
 {
     md_status st = MD_OK;
     int a = rpn->anchors_per_cell;
@@ -184,7 +191,8 @@ static md_status decode_levels(struct rpn *rpn, struct stream *stream, struct wo
         TRY(workspace_tensor(workspace, &count, TENSOR_I32, SHAPE(n)));
         struct tensor logits = level_view(&head->logits, &head->layout, k, n, 1);
         struct tensor deltas = level_view(&head->deltas, &head->layout, k, n, 4);
-        struct tensor anchors = tensor_rows(&head->anchors, head->layout.first[k], head->layout.count[k]);
+        struct tensor anchors =
+            tensor_rows(&head->anchors, head->layout.first[k], head->layout.count[k]);
         struct tensor to_boxes = tensor_rows(boxes, k * n, n);
         struct tensor to_scores = tensor_rows(scores, k * n, n);
         struct tensor to_counts = tensor_rows(counts, k * n, n);
@@ -226,8 +234,8 @@ md_status rpn_proposals(struct rpn *rpn, struct stream *stream, struct workspace
     TRY(workspace_tensor(workspace, &counts, TENSOR_I32, SHAPE(count)));
     TRY(workspace_tensor(workspace, &keep, TENSOR_I32, SHAPE(count, capacity)));
     TRY(workspace_tensor(workspace, &keep_count, TENSOR_I32, SHAPE(count)));
-    TRY(decode_levels(rpn, stream, workspace, &segments, &boxes, &scores, &counts, head, image_sizes,
-                      topk));
+    TRY(decode_levels(rpn, stream, workspace, &segments, &boxes, &scores, &counts, head,
+                      image_sizes, topk));
     /* A segment's best `post` are enough: no more of it can be among the best of all. */
     TRY(op_nms(stream, &keep, &keep_count, &boxes, &counts, c->nms_thresh, post));
     TRY(op_merge_proposals(stream, &out->boxes, &out->logits, &out->counts, &segments));
@@ -251,9 +259,8 @@ static md_status assign(struct rpn *rpn, struct stream *stream, struct workspace
     const struct rpn_config *c = &rpn->config;
     int64_t total = head->layout.total;
     int n = head->images;
-    struct match_params match = {.low = c->iou_thresholds[0],
-                                 .high = c->iou_thresholds[1],
-                                 .low_quality = true};
+    struct match_params match = {
+        .low = c->iou_thresholds[0], .high = c->iou_thresholds[1], .low_quality = true};
     struct sample_params sample = {
         .size = c->batch_size_per_image,
         .max_foreground = (int)(c->batch_size_per_image * c->positive_fraction),
@@ -261,7 +268,8 @@ static md_status assign(struct rpn *rpn, struct stream *stream, struct workspace
         .stream = random_stream(RANDOM_SAMPLE_ANCHORS, random.iteration << 16)};
     TRY(workspace_tensor(workspace, &out->match, TENSOR_I32, SHAPE(n, total)));
     TRY(workspace_tensor(workspace, &out->label, TENSOR_I32, SHAPE(n, total)));
-    TRY(workspace_tensor(workspace, &out->index, TENSOR_I32, SHAPE(n, smaller(sample.size, total))));
+    TRY(workspace_tensor(workspace, &out->index, TENSOR_I32,
+                         SHAPE(n, smaller(sample.size, total))));
     TRY(op_match(stream, &out->match, &out->label, &head->anchors, NULL, &targets->boxes,
                  &targets->counts, &match));
     TRY(op_sample(stream, &out->index, &out->counts, &out->label, &sample));
@@ -288,9 +296,10 @@ md_status rpn_losses(struct rpn *rpn, struct stream *stream, struct workspace *w
     TRY(assign(rpn, stream, workspace, &assigned, head, targets, random));
     struct rpn_loss_params params = {.smooth_l1_beta = c->smooth_l1_beta,
                                      .class_scale = c->loss_weight / images,
-                                     .box_scale = c->loss_weight * c->bbox_reg_loss_weight / images};
+                                     .box_scale =
+                                         c->loss_weight * c->bbox_reg_loss_weight / images};
     memcpy(params.weights, c->bbox_reg_weights, sizeof params.weights);
-    struct rpn_loss_inputs in = {&head->logits,   &head->deltas,   &head->anchors,
+    struct rpn_loss_inputs in = {&head->logits,   &head->deltas,    &head->anchors,
                                  &assigned.index, &assigned.counts, &assigned.match,
                                  &targets->boxes, &head->layout};
     TRY(op_rpn_loss(stream, &out->loss, gradients ? &out->logits_grad : NULL,
@@ -310,10 +319,13 @@ md_status rpn_backward(struct rpn *rpn, struct stream *stream, struct workspace 
         size_t mark = workspace_mark(workspace);
         struct tensor hidden_grad;
         struct tensor logits = level_map(&losses->logits_grad, &head->layout, k, &pyramid[k], a);
-        struct tensor deltas = level_map(&losses->deltas_grad, &head->layout, k, &pyramid[k], 4 * a);
+        struct tensor deltas =
+            level_map(&losses->deltas_grad, &head->layout, k, &pyramid[k], 4 * a);
         TRY(workspace_tensor(workspace, &hidden_grad, TENSOR_F32, head->hidden[k].shape));
-        TRY(conv_backward(&rpn->objectness_logits, stream, &hidden_grad, false, &head->hidden[k], &logits));
-        TRY(conv_backward(&rpn->anchor_deltas, stream, &hidden_grad, true, &head->hidden[k], &deltas));
+        TRY(conv_backward(&rpn->objectness_logits, stream, &hidden_grad, false, &head->hidden[k],
+                          &logits));
+        TRY(conv_backward(&rpn->anchor_deltas, stream, &hidden_grad, true, &head->hidden[k],
+                          &deltas));
         TRY(op_relu_backward(stream, &hidden_grad, &head->hidden[k]));
         TRY(conv_backward(&rpn->conv, stream, &pyramid_grads[k], true, &pyramid[k], &hidden_grad));
         workspace_rewind(workspace, mark);

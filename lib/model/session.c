@@ -12,23 +12,23 @@ enum { STRIDE = 32 /* padded sizes are multiples of the pyramid's coarsest strid
 
 /* What decides all shapes of a pass; passes with equal plans need the same memory. */
 struct pass_plan {
-    int    images, height, width; /* padded */
-    int    truths;                /* capacity per image; 0: detection */
-    int    max_detections;
-    bool   gradients;
-    size_t staging;               /* bytes of the largest image as it is passed in */
+    int images, height, width; /* padded */
+    int truths;                /* capacity per image; 0: detection */
+    int max_detections;
+    bool gradients;
+    size_t staging; /* bytes of the largest image as it is passed in */
 };
 
 struct session {
-    struct detector     *detector;
-    struct stream       *stream;
-    struct workspace     workspace;
+    struct detector *detector;
+    struct stream *stream;
+    struct workspace workspace;
     struct detector_state state;
-    struct pass_plan     reserved; /* the last plan that was measured */
+    struct pass_plan reserved; /* the last plan that was measured */
     struct session_times times;
-    bool                 reverse_channels;
+    bool reverse_channels;
     /* Host side of uploads and downloads; grown when a larger batch comes. */
-    char  *host;
+    char *host;
     size_t host_bytes;
 };
 
@@ -184,12 +184,12 @@ fail:
 
 /* One kind of call: what it runs and where its results go. */
 struct pass {
-    const struct session_image  *images;
-    const struct session_truth  *truth;
+    const struct session_image *images;
+    const struct session_truth *truth;
     const struct detect_options *options;
-    struct step_random           random;
-    struct detections            detections;
-    struct detector_losses       losses;
+    struct step_random random;
+    struct detections detections;
+    struct detector_losses losses;
 };
 
 static md_status run_pass(struct session *session, struct pass *pass, const struct pass_plan *plan)
@@ -216,7 +216,8 @@ fail:
 }
 
 /* Measures first when the plan is new. */
-static md_status run_planned(struct session *session, struct pass *pass, const struct pass_plan *plan)
+static md_status run_planned(struct session *session, struct pass *pass,
+                             const struct pass_plan *plan)
 {
     md_status st = MD_OK;
     if (!plan_equal(plan, &session->reserved)) {
@@ -237,7 +238,8 @@ fail:
 
 static md_status download_detections(struct session *session, struct session_detection *out,
                                      int *counts, const struct detections *found,
-                                     const struct session_image *images, const struct pass_plan *plan)
+                                     const struct session_image *images,
+                                     const struct pass_plan *plan)
 {
     md_status st = MD_OK;
     size_t n = (size_t)plan->images, d = (size_t)plan->max_detections;

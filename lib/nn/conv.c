@@ -20,7 +20,7 @@ float init_xavier(int64_t fan_in)
 
 static const struct {
     const char *suffix;
-    float       initial;
+    float initial;
 } norm_parts[4] = {
     {"weight", 1.0f}, {"bias", 0.0f}, {"running_mean", 0.0f}, {"running_var", 1.0f - 1e-5f}};
 
@@ -35,13 +35,15 @@ static md_status declare_vector(struct param **out, struct param_set *set, const
     return param_declare(set, out, &spec);
 }
 
-static md_status declare_norm(struct conv *conv, struct param_set *set, const struct conv_spec *spec)
+static md_status declare_norm(struct conv *conv, struct param_set *set,
+                              const struct conv_spec *spec)
 {
     md_status st = MD_OK;
     char name[192];
     for (int i = 0; i < 4; i++) {
         snprintf(name, sizeof name, "%s.norm.%s", spec->name, norm_parts[i].suffix);
-        TRY(declare_vector(&conv->norm[i], set, name, PARAM_BUFFER, spec->out, norm_parts[i].initial));
+        TRY(declare_vector(&conv->norm[i], set, name, PARAM_BUFFER, spec->out,
+                           norm_parts[i].initial));
         conv->norm[i]->spec.is_norm = true;
     }
     snprintf(name, sizeof name, "%s.norm.scale", spec->name);

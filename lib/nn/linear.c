@@ -6,7 +6,8 @@
 
 #include "core/error.h"
 
-md_status linear_declare(struct linear *linear, struct param_set *set, const struct linear_spec *spec)
+md_status linear_declare(struct linear *linear, struct param_set *set,
+                         const struct linear_spec *spec)
 {
     md_status st = MD_OK;
     char name[192];
@@ -21,10 +22,8 @@ md_status linear_declare(struct linear *linear, struct param_set *set, const str
                                 .init_value = spec->init_value};
     TRY(param_declare(set, &linear->weight, &weight));
     snprintf(name, sizeof name, "%s.bias", spec->name);
-    struct param_spec bias = {.name = name,
-                              .kind = PARAM_TRAINABLE,
-                              .file_shape = SHAPE(spec->out),
-                              .is_bias = true};
+    struct param_spec bias = {
+        .name = name, .kind = PARAM_TRAINABLE, .file_shape = SHAPE(spec->out), .is_bias = true};
     TRY(param_declare(set, &linear->bias, &bias));
 fail:
     return st;

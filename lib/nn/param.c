@@ -126,7 +126,8 @@ fail:
 /* ---- initial values ----------------------------------------------------------------------- */
 
 /* Two 32-bit words give two normal deviates (Box-Muller in double). */
-static void fill_normal(float *values, int64_t count, float deviation, uint64_t seed, uint64_t stream)
+static void fill_normal(float *values, int64_t count, float deviation, uint64_t seed,
+                        uint64_t stream)
 {
     for (int64_t i = 0; i < count; i += 2) {
         double u = (random_u32_at(seed, stream, (uint64_t)i) + 1.0) / 4294967296.0;

@@ -18,10 +18,10 @@
 
 enum { HEIGHT = 96, WIDTH = 128 };
 
-#define OK(call)                                              \
-    do {                                                      \
-        if ((call) < 0)                                       \
-            ck_abort_msg("%s: %s", #call, error_text());      \
+#define OK(call)                                                                                   \
+    do {                                                                                           \
+        if ((call) < 0)                                                                            \
+            ck_abort_msg("%s: %s", #call, error_text());                                           \
     } while (0)
 
 /* ---- weights and image from formulas ------------------------------------------------------ */
@@ -47,7 +47,7 @@ static double weight_gain(const char *name)
 {
     static const struct {
         const char *part;
-        double      gain;
+        double gain;
     } gains[] = {{"fpn_lateral", 0.3},    {"fpn_output", 0.6}, {"objectness", 0.5},
                  {"anchor_deltas", 0.05}, {"bbox_pred", 0.25}, {"cls_score", 1.0}};
     for (size_t i = 0; i < sizeof gains / sizeof gains[0]; i++)
@@ -91,7 +91,8 @@ static void fill_weights(struct detector *detector, struct stream *stream)
         size_t elements = (size_t)param_count(p);
         float *values = malloc(elements * sizeof *values);
         for (size_t i = 0; i < elements; i++)
-            values[i] = (float)weight_value(p->spec.name, &p->spec.file_shape, hash((uint32_t)i, k));
+            values[i] =
+                (float)weight_value(p->spec.name, &p->spec.file_shape, hash((uint32_t)i, k));
         OK(param_write(set, stream, p, &p->value, values));
         free(values);
     }
@@ -113,14 +114,14 @@ static void fill_image(uint8_t *pixels)
 /* ---- a network on a device ---------------------------------------------------------------- */
 
 struct bench {
-    struct memory    memory;
-    struct device   *device;
-    struct config   *config;
+    struct memory memory;
+    struct device *device;
+    struct config *config;
     struct typed_config typed;
     struct detector *detector;
-    struct stream   *stream;
+    struct stream *stream;
     struct workspace workspace;
-    uint8_t          pixels[HEIGHT * WIDTH * 3];
+    uint8_t pixels[HEIGHT * WIDTH * 3];
 };
 
 static void bench_open(struct bench *b, const char *preset, const char *device)
@@ -173,7 +174,8 @@ static md_status run_maps(struct bench *b, struct maps *m)
     TRY(workspace_tensor(&b->workspace, &pixels, TENSOR_U8, SHAPE(HEIGHT, WIDTH, 3)));
     TRY(tensor_upload(b->stream, &pixels, b->pixels));
     TRY(op_image_to_tensor(b->stream, &m->input, 0, &pixels, &params));
-    TRY(resnet_forward(&b->detector->resnet, b->stream, &b->workspace, m->features, &m->input, NULL));
+    TRY(resnet_forward(&b->detector->resnet, b->stream, &b->workspace, m->features, &m->input,
+                       NULL));
     TRY(fpn_forward(&b->detector->fpn, b->stream, &b->workspace, m->pyramid, m->features, NULL));
     TRY(rpn_forward(&b->detector->rpn, b->stream, &b->workspace, &m->head, m->pyramid, false));
 fail:
@@ -215,10 +217,12 @@ static void check_map(struct bench *b, const struct golden_map *golden, const st
     free(values);
 }
 
-static struct tensor head_map(const struct maps *m, const struct tensor *slab, int level, int channels)
+static struct tensor head_map(const struct maps *m, const struct tensor *slab, int level,
+                              int channels)
 {
     const int64_t *d = m->pyramid[level].shape.dims;
-    struct tensor rows = tensor_rows(slab, m->head.layout.first[level], m->head.layout.count[level]);
+    struct tensor rows =
+        tensor_rows(slab, m->head.layout.first[level], m->head.layout.count[level]);
     return tensor_reshape(&rows, SHAPE(1, d[1], d[2], channels));
 }
 
@@ -408,15 +412,17 @@ START_TEST(r50_on_cpu)
 }
 END_TEST
 
-/* The plain loops: the whole of it is minutes, so the features and proposals of the smaller one. */
-START_TEST(r50_features_on_ref)
+START_TEST(x101_on_ref)
 {
-    static struct bench b;
-    bench_open(&b, golden_r50.preset, "ref");
-    check_maps(&b, &golden_r50);
-    check_proposals(&b, &golden_r50);
-    bench_close(&b);
+    check_all(&golden_x101, "ref");
 }
 END_TEST
 
-SUITE("model/golden", SLOW(x101_on_cpu, 300), SLOW(r50_on_cpu, 300), SLOW(r50_features_on_ref, 300))
+START_TEST(r50_on_ref)
+{
+    check_all(&golden_r50, "ref");
+}
+END_TEST
+
+SUITE("model/golden", SLOW(x101_on_cpu, 300), SLOW(r50_on_cpu, 300), SLOW(x101_on_ref, 600),
+      SLOW(r50_on_ref, 600))
