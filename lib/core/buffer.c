@@ -31,7 +31,6 @@ static md_status reserve(struct buffer *buffer, size_t extra)
     if (st < 0)
         return st;
     buffer->capacity = capacity;
-    buffer->data[buffer->length] = '\0';
     return MD_OK;
 }
 
