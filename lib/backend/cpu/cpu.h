@@ -1,0 +1,46 @@
+/* cpu.h - the entries of the cpu backend's table. */
+#ifndef BACKEND_CPU_CPU_H
+#define BACKEND_CPU_CPU_H
+
+#include "backend/cpu/dense.h"
+
+/* The reference is quick enough for these. */
+#define cpu_anchors          ref_anchors
+#define cpu_rpn_decode       ref_rpn_decode
+#define cpu_merge_proposals  ref_merge_proposals
+#define cpu_sample           ref_sample
+#define cpu_append_boxes     ref_append_boxes
+#define cpu_rois_from_boxes  ref_rois_from_boxes
+#define cpu_roi_targets      ref_roi_targets
+#define cpu_rpn_loss         ref_rpn_loss
+#define cpu_softmax          ref_softmax
+#define cpu_softmax_loss     ref_softmax_loss
+#define cpu_box_loss         ref_box_loss
+#define cpu_image_to_tensor  ref_image_to_tensor
+#define cpu_topk             ref_topk
+#define cpu_nms              ref_nms
+#define cpu_match            ref_match
+#define cpu_detect           ref_detect
+#define cpu_maxpool_forward  ref_maxpool_forward
+#define cpu_maxpool_backward ref_maxpool_backward
+#define cpu_upsample_add     ref_upsample_add
+#define cpu_upsample_backward ref_upsample_backward
+#define cpu_roi_align_forward ref_roi_align_forward
+#define cpu_roi_align_backward ref_roi_align_backward
+#define cpu_sgd_step         ref_sgd_step
+#define cpu_sum_squares      ref_sum_squares
+#define cpu_all_finite       ref_all_finite
+
+/* Matrix products are the dense engine's. */
+#define cpu_linear_forward         DENSE(linear_forward)
+#define cpu_linear_backward_input  DENSE(linear_backward_input)
+#define cpu_linear_backward_weight DENSE(linear_backward_weight)
+
+#define X(name) name##_fn cpu_##name;
+OPS_LIST(X)
+#undef X
+
+/* sum [o] += the rows of `rows` [...,o], in an order that does not depend on the threads. */
+md_status cpu_sum_rows(struct stream *stream, struct tensor *sum, const struct tensor *rows);
+
+#endif
