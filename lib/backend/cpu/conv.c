@@ -5,7 +5,10 @@
 #include "backend/cpu/conv.h"
 
 #include "backend/cpu/cpu.h"
+#include "backend/cpu/grouped_conv.h"
 #include "backend/cpu/threads.h"
+#include "backend/cpu/weight_cache.h"
+#include "core/error.h"
 
 enum { ROWS_GRAIN_ELEMENTS = 1 << 15 };
 
@@ -61,10 +64,47 @@ void conv_add_scaled(const struct device *device, struct tensor *grad, const flo
     parallel(device, rows, row_grain(args.row), add_rows, &args);
 }
 
+/* ---- who serves it ------------------------------------------------------------------------ */
+
+struct grouped_packing {
+    const struct conv_shape *shape;
+    bool                     transposed;
+};
+
+static md_status pack_grouped(void *arg, struct stream *stream, const struct weight *weight,
+                              float *packed)
+{
+    const struct grouped_packing *p = arg;
+    (void)stream;
+    grouped_pack(packed, p->shape, weight, p->transposed);
+    return MD_OK;
+}
+
+static md_status run_grouped(struct stream *stream, struct grouped_conv *conv,
+                             struct weight *weight, bool transposed)
+{
+    md_status st = MD_OK;
+    struct grouped_packing packing = {&conv->shape, transposed};
+    const struct pack_request request = {
+        transposed ? PACKED_GROUPED_BACKWARD : PACKED_GROUPED, 0,
+        grouped_weight_floats(&conv->shape) * sizeof(float), pack_grouped, &packing};
+    TRY(weight_cache_get(&conv->weights, stream, weight, &request));
+    st = grouped_conv_run(stream, conv);
+fail:
+    return st;
+}
+
 md_status cpu_conv2d_forward(struct stream *stream, struct tensor *out, const struct tensor *in,
                              struct weight *weight, struct conv_geometry geometry,
                              const struct tensor *residual, bool relu)
 {
+    struct grouped_conv conv = {.shape = conv_shape_of(in, out, weight, geometry),
+                                .out = out->data,
+                                .in = in->data,
+                                .bias = tensor_given(&weight->bias) ? weight->bias.data : NULL,
+                                .relu = relu};
+    if (!tensor_given(residual) && grouped_conv_suits(&conv.shape))
+        return run_grouped(stream, &conv, weight, false);
     return DENSE(conv2d_forward)(stream, out, in, weight, geometry, residual, relu);
 }
 
@@ -72,6 +112,13 @@ md_status cpu_conv2d_backward_input(struct stream *stream, struct tensor *in_gra
                                     const struct tensor *out_grad, struct weight *weight,
                                     struct conv_geometry geometry, bool accumulate)
 {
+    struct grouped_conv conv = {.shape = conv_shape_of(in_grad, out_grad, weight, geometry),
+                                .out = in_grad->data,
+                                .in = out_grad->data,
+                                .accumulate = accumulate};
+    /* With stride 1 the transposed convolution is one with the window turned round. */
+    if (geometry.stride == 1 && grouped_conv_suits(&conv.shape))
+        return run_grouped(stream, &conv, weight, true);
     return DENSE(conv2d_backward_input)(stream, in_grad, out_grad, weight, geometry, accumulate);
 }
 
@@ -80,6 +127,14 @@ md_status cpu_conv2d_backward_weight(struct stream *stream, struct tensor *weigh
                                      const struct tensor *out_grad, struct weight *weight,
                                      struct conv_geometry geometry)
 {
-    return DENSE(conv2d_backward_weight)(stream, weight_grad, bias_grad, in, out_grad, weight,
-                                         geometry);
+    md_status st = MD_OK;
+    struct conv_shape shape = conv_shape_of(in, out_grad, weight, geometry);
+    if (!tensor_given(weight_grad) || !grouped_conv_suits(&shape))
+        return DENSE(conv2d_backward_weight)(stream, weight_grad, bias_grad, in, out_grad, weight,
+                                             geometry);
+    TRY(grouped_conv_weight_gradient(stream, weight_grad, in, out_grad, weight, &shape));
+    if (tensor_given(bias_grad))
+        st = cpu_sum_rows(stream, bias_grad, out_grad);
+fail:
+    return st;
 }
