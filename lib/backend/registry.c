@@ -12,7 +12,7 @@
 typedef const struct backend *backend_fn(void);
 
 /* Fastest first. */
-static backend_fn *const BACKENDS[] = {backend_ref};
+static backend_fn *const BACKENDS[] = {backend_cpu, backend_ref};
 
 size_t backend_count(void)
 {
