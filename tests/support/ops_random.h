@@ -1,0 +1,67 @@
+/* ops_random.h - a device to try primitives on, tensors for it, and gradients by differences. */
+#ifndef TESTS_SUPPORT_OPS_RANDOM_H
+#define TESTS_SUPPORT_OPS_RANDOM_H
+
+#include "core/error.h"
+#include "core/memory.h"
+#include "core/random.h"
+#include "tensor/ops.h"
+
+enum { LAB_MAX_TENSORS = 96, LAB_MAX_RESULTS = 12 };
+
+/* A result that is to be compared between devices. */
+struct lab_result {
+    const char   *name;
+    struct tensor tensor;
+    double        tolerance; /* of |a - b|, relative to 1 + |b|; 0: the same numbers */
+};
+
+/* One device and everything made on it. Failures end the test case. */
+struct lab {
+    struct memory     memory;
+    struct device    *device;
+    struct stream    *stream;
+    struct tensor     made[LAB_MAX_TENSORS];
+    void             *read[LAB_MAX_TENSORS];
+    int               made_count, read_count;
+    struct lab_result results[LAB_MAX_RESULTS];
+    int               result_count;
+};
+
+void lab_open(struct lab *lab, const struct backend *backend);
+void lab_open_ref(struct lab *lab);
+void lab_close(struct lab *lab); /* frees all; nothing may have leaked */
+
+/* values NULL: zeros. The lab owns the tensor. */
+struct tensor lab_f32(struct lab *lab, struct shape shape, const float *values);
+struct tensor lab_i32(struct lab *lab, struct shape shape, const int32_t *values);
+struct tensor lab_u8(struct lab *lab, struct shape shape, const uint8_t *values);
+
+/* Host copies, alive until lab_close. */
+const float   *lab_floats(struct lab *lab, const struct tensor *t);
+const int32_t *lab_ints(struct lab *lab, const struct tensor *t);
+
+/* Random numbers depend on `random` alone, not on the device. */
+struct tensor lab_normal(struct lab *lab, struct random *random, struct shape shape, float deviation);
+/* Boxes inside [0,extent)^2 whose sides are 1 to extent / 2; shape [...,4]. */
+struct tensor lab_boxes(struct lab *lab, struct random *random, struct shape shape, float extent);
+/* Integers in [low, high]. */
+struct tensor lab_integers(struct lab *lab, struct random *random, struct shape shape, int low, int high);
+/* Overwrites about one element of `every` with NaN, +-Inf or +-1e30. */
+void lab_spoil(struct lab *lab, struct random *random, struct tensor *t, int every);
+
+void lab_keep(struct lab *lab, const char *name, const struct tensor *t, double tolerance);
+/* Compares what two labs kept; says device, name, index and both numbers. NaN equals NaN. */
+void lab_compare(struct lab *lab, struct lab *expected, const char *what);
+
+#define LAB_OK(...) ck_assert_msg((__VA_ARGS__) == MD_OK, "%s", error_text())
+
+/* Central differences of a function of `input` at random elements against `gradient`. `evaluate`
+ * gives the function's value; the tolerance is relative to the largest difference seen. */
+typedef double lab_evaluate_fn(struct lab *lab, void *context);
+void lab_check_gradient(struct lab *lab, const struct tensor *input, const struct tensor *gradient,
+                        lab_evaluate_fn *evaluate, void *context, double step, double tolerance);
+/* sum of a * b in double: turns a tensor into a number whose gradient is the other one. */
+double lab_dot(struct lab *lab, const struct tensor *a, const struct tensor *b);
+
+#endif
