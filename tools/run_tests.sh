@@ -39,6 +39,7 @@ fi
 
 # A script may run make of its own.
 unset MAKEFLAGS MAKELEVEL MFLAGS MAKEOVERRIDES
+[ $# -gt 0 ] || { echo "no such test" >&2 && exit 1; }
 # Threads that wait must not burn the core that another test needs.
 export OMP_WAIT_POLICY="${OMP_WAIT_POLICY:-passive}"
 export ASAN_OPTIONS="${ASAN_OPTIONS:-detect_leaks=1}"
@@ -51,7 +52,7 @@ times=$BUILD/times.txt
 for test in "$@"; do echo "$test"; done |
     awk -v times="$times" 'BEGIN { while ((getline line < times) > 0) { split(line, f, " "); t[f[1]] = f[2] } }
         { print ($1 in t ? t[$1] : 9999), NR, $1 }' |
-    sort -k1,1nr -k2,2n | cut -d' ' -f3 | xargs -n 1 -P "$JOBS" sh "$0" --one "$logs"
+    sort -k1,1nr -k2,2n | cut -d' ' -f3 | xargs -r -n 1 -P "$JOBS" sh "$0" --one "$logs"
 
 passed=0 failed=0 skipped=0 bad=""
 for result in "$logs"/*.result; do

@@ -314,7 +314,7 @@ START_TEST(a_full_disk_keeps_the_old_file)
     ck_assert_int_eq(mkdir(folder, 0700), 0);
     /* In a namespace of its own, so that the mount ends with this process. */
     if ((unshare(CLONE_NEWNS) != 0 && unshare(CLONE_NEWUSER | CLONE_NEWNS) != 0) ||
-        mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
+        mount(NULL, "/", "none", MS_REC | MS_PRIVATE, NULL) != 0 ||
         mount("tmpfs", folder, "tmpfs", 0, "size=64k") != 0)
         SKIP("no small file system can be mounted here");
     ck_assert_int_eq(file_write(plain_memory(), path, "old", 3), MD_OK);
