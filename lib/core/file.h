@@ -42,7 +42,7 @@ md_status file_writer_write(struct file_writer *writer, const void *bytes, size_
 md_status file_writer_write_at(struct file_writer *writer, size_t offset, const void *bytes,
                                size_t size);
 md_status file_writer_commit(struct file_writer *writer); /* closes it in any case */
-void      file_writer_abort(struct file_writer *writer);  /* removes the temp file; fine after commit */
+void      file_writer_abort(struct file_writer *writer);  /* removes the temp file; also fine later */
 
 /* All of the above. */
 md_status file_write(struct memory *memory, const char *path, const void *bytes, size_t size);
@@ -68,8 +68,8 @@ struct path_list {
     char         **items; /* sorted by byte order */
     size_t         count;
 };
-/* The regular files directly in `folder` whose suffix is one of `suffixes` (lower case, NULL-ended;
- * NULL: all). Names come with the folder in front. */
+/* The regular files directly in `folder` whose suffix is one of `suffixes` (lower case, that of the
+ * file in any; NULL-ended; NULL: all). Names come with the folder in front. */
 md_status directory_list(struct path_list *out, struct memory *memory, const char *folder,
                          const char *const *suffixes);
 void      path_list_free(struct path_list *list);

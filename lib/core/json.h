@@ -15,7 +15,7 @@ enum json_token {
     JSON_OBJECT_BEGIN, JSON_OBJECT_END, JSON_ARRAY_BEGIN, JSON_ARRAY_END,
     JSON_KEY,    /* text */
     JSON_STRING, /* text */
-    JSON_NUMBER, /* number; is_integer and integer when without fraction and exponent, and fitting */
+    JSON_NUMBER, /* number; also integer if it has no fraction or exponent and fits */
     JSON_TRUE, JSON_FALSE, JSON_NULL,
     JSON_END     /* after the one top-level value and trailing blanks */
 };
@@ -25,7 +25,7 @@ struct json {
     const char     *start, *at, *limit;
     const char     *begin;  /* of the current token: where json_fail points */
     enum json_token token;
-    struct buffer   text;   /* of the last key, string or number; no zero inside: \u0000 is refused */
+    struct buffer   text;   /* of the last key, string or number; \u0000 is refused */
     double          number; /* finite */
     bool            is_integer;
     int64_t         integer;

@@ -25,12 +25,13 @@ static inline uint64_t random_stream(enum random_stream purpose, uint64_t index)
 
 /* The generator itself: four words from a counter and a key. */
 void     random_block(uint32_t out[4], const uint32_t counter[4], const uint32_t key[2]);
-uint32_t random_u32_at(uint64_t seed, uint64_t stream, uint64_t index); /* word index%4 of block index/4 */
+/* Word index % 4 of block index / 4. */
+uint32_t random_u32_at(uint64_t seed, uint64_t stream, uint64_t index);
 
 uint32_t random_u32(struct random *random);
 double   random_uniform(struct random *random);                 /* [0,1), 53 bits, two words */
 double   random_normal(struct random *random);                  /* Box-Muller, four words */
-uint64_t random_below(struct random *random, uint64_t limit);   /* [0,limit), without bias; limit > 0 */
+uint64_t random_below(struct random *random, uint64_t limit);   /* [0,limit), unbiased; limit > 0 */
 void     random_shuffle(struct random *random, uint32_t *items, uint32_t count); /* Fisher-Yates */
 
 #endif

@@ -1,4 +1,4 @@
-/* sha256.c - SHA-256 as FIPS 180-4 writes it; names of variables and functions are the standard's. */
+/* sha256.c - SHA-256 as FIPS 180-4 writes it, with the standard's names of variables. */
 #include "core/sha256.h"
 
 #include <string.h>

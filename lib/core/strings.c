@@ -158,16 +158,22 @@ bool string_ends_with(const char *text, const char *end)
     return length >= end_length && strcmp(text + length - end_length, end) == 0;
 }
 
+/* Of the sequence that a byte begins; 0 for continuations, overlong forms, beyond U+10FFFF. */
+static size_t length_by_first(unsigned char first)
+{
+    if (first < 0x80)
+        return 1;
+    if (first < 0xC2 || first > 0xF4)
+        return 0;
+    return first < 0xE0 ? 2 : first < 0xF0 ? 3 : 4;
+}
+
 size_t utf8_length(const char *bytes, size_t size)
 {
     const unsigned char *b = (const unsigned char *)bytes;
-    if (size == 0)
-        return 0;
-    if (b[0] < 0x80)
-        return 1;
-    if (b[0] < 0xC2 || b[0] > 0xF4) /* a continuation, overlong, or beyond U+10FFFF */
-        return 0;
-    size_t length = b[0] < 0xE0 ? 2 : b[0] < 0xF0 ? 3 : 4;
+    size_t length = size > 0 ? length_by_first(b[0]) : 0;
+    if (length < 2)
+        return length;
     if (size < length)
         return 0;
     /* The second byte excludes longer forms than needed, surrogates, and what is too large. */

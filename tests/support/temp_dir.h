@@ -3,7 +3,7 @@
 #define TESTS_TEMP_DIR_H
 
 /* The folder of this process: made at the first call, removed with all its content when the
- * process exits; a failed case leaves it for a look. Never NULL: a case that cannot have it fails. */
+ * process exits; a failed case leaves it for a look. Never NULL: without it the case fails. */
 const char *temp_dir(void);
 
 /* "FOLDER/NAME", printf-style, in memory that lives as long as the process. */
