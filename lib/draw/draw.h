@@ -19,9 +19,15 @@ void draw_box(md_image *image, float x0, float y0, float x1, float y1, float wid
 float draw_text_width(const char *utf8, float height);
 void  draw_text(md_image *image, float x, float y, const char *utf8, float height, struct draw_color color);
 
+struct draw_style {
+    float             line_width;  /* pixels; 0: from the size of the image */
+    float             text_height; /* likewise */
+    struct draw_color color;
+};
+
 /* A box with a label on a filled tag, placed so that it stays inside the image: above the box,
- * or inside it at the top when there is no room. 0 for line width and text height: from the image size. */
+ * or inside it at the top when there is no room. `label` may be NULL. */
 void draw_labelled_box(md_image *image, float x0, float y0, float x1, float y1, const char *label,
-                       float line_width, float text_height, struct draw_color color);
+                       const struct draw_style *style);
 
 #endif

@@ -38,7 +38,8 @@ static float clamp(float value, float low, float high)
 }
 
 /* Above the box; at the top inside it when there is no room; never outside the image. */
-static void draw_tag(md_image *image, float x, float top, const char *label, float height, struct draw_color color)
+static void draw_tag(md_image *image, float x, float top, const char *label, float height,
+                     struct draw_color color)
 {
     float pad = floorf(height * 0.18f + 0.5f);
     float width = draw_text_width(label, height) + 2.0f * pad;
@@ -51,8 +52,10 @@ static void draw_tag(md_image *image, float x, float top, const char *label, flo
 }
 
 void draw_labelled_box(md_image *image, float x0, float y0, float x1, float y1, const char *label,
-                       float line_width, float text_height, struct draw_color color)
+                       const struct draw_style *style)
 {
+    float line_width = style->line_width;
+    float text_height = style->text_height;
     if (!isfinite(x0) || !isfinite(y0) || !isfinite(x1) || !isfinite(y1))
         return;
     float side = sqrtf((float)image->width * (float)image->height);
@@ -69,7 +72,7 @@ void draw_labelled_box(md_image *image, float x0, float y0, float x1, float y1, 
     float bottom = floorf(fmaxf(y0, y1) - half + 0.5f) + half;
     struct draw_color rim = {0, 0, 0, 90};
     draw_box(image, left, top, right, bottom, line_width + 2.0f, rim);
-    draw_box(image, left, top, right, bottom, line_width, color);
+    draw_box(image, left, top, right, bottom, line_width, style->color);
     if (label && label[0])
-        draw_tag(image, left - half, top - half, label, text_height, color);
+        draw_tag(image, left - half, top - half, label, text_height, style->color);
 }
