@@ -56,7 +56,7 @@ static void log_ticks(struct plot_axis *axis)
     for (double power = floor(axis->low); power <= axis->high; power += stride)
         for (int i = 0; i < each; i++) {
             double place = power + log10(between[i]);
-            if (place >= axis->low - 1e-9 && place <= axis->high + 1e-9)
+            if (place >= axis->low - 1e-9 && place <= axis->high + 1e-9 && fabs(place) <= 300.0)
                 add_tick(axis, pow(10.0, power) * between[i]);
         }
 }
@@ -71,9 +71,10 @@ void plot_axis_fit(struct plot_axis *axis, double low, double high, double pad)
         low = log10(low);
         high = log10(high);
     }
-    double least = fmax(fabs(low), fabs(high)) * 1e-9; /* below it labels would all be the same */
-    if (high - low <= least) {
-        double room = axis->log ? 0.3 : low != 0.0 ? fabs(low) * 0.1 : 1.0;
+    /* Closer together, all labels would be the same; and no step fits between the least doubles. */
+    double size = fmax(fabs(low), fabs(high));
+    if (high - low <= fmax(size * 1e-9, 1e-290)) {
+        double room = axis->log ? 0.3 : size > 1e-280 ? size * 0.1 : 1.0;
         low -= room;
         high += room;
     }
