@@ -87,84 +87,83 @@ fail:
     return st;
 }
 
-md_status detector_state_create(struct detector_state *state, const struct detector *detector)
+md_status detector_step_create(struct detector_step *step, const struct detector *detector,
+                               struct stream *stream, struct workspace *workspace)
 {
-    *state = (struct detector_state){0};
-    return resnet_saved_create(&state->saved, &detector->resnet);
+    *step = (struct detector_step){.stream = stream, .workspace = workspace};
+    return resnet_saved_create(&step->resnet, &detector->resnet);
 }
 
-void detector_state_free(struct detector_state *state, struct memory *memory)
+void detector_step_free(struct detector_step *step, struct memory *memory)
 {
-    resnet_saved_free(&state->saved, memory);
+    resnet_saved_free(&step->resnet, memory);
 }
 
-static md_status losses_forward(struct detector *detector, struct stream *stream,
-                                struct workspace *workspace, struct detector_losses *out,
-                                struct detector_state *state, const struct image_batch *batch,
+static md_status losses_forward(struct detector *detector, struct detector_step *step,
+                                struct detector_losses *out, const struct image_batch *batch,
                                 const struct targets *targets, struct step_random random,
                                 bool gradients)
 {
     md_status st = MD_OK;
+    struct stream *stream = step->stream;
+    struct workspace *workspace = step->workspace;
+    struct tensor features[RESNET_STAGES];
     struct proposals proposals;
-    TRY(resnet_forward(&detector->resnet, stream, workspace, state->features, &batch->pixels,
-                       gradients ? &state->saved : NULL));
-    TRY(fpn_forward(&detector->fpn, stream, workspace, state->pyramid, state->features,
-                    gradients ? &state->fpn : NULL));
-    TRY(rpn_forward(&detector->rpn, stream, workspace, &state->head, state->pyramid, gradients));
-    TRY(rpn_losses(&detector->rpn, stream, workspace, &out->rpn, &state->head, targets, random,
+    TRY(resnet_forward(&detector->resnet, stream, workspace, features, &batch->pixels,
+                       gradients ? &step->resnet : NULL));
+    TRY(fpn_forward(&detector->fpn, stream, workspace, step->pyramid, features,
+                    gradients ? &step->fpn : NULL));
+    TRY(rpn_forward(&detector->rpn, stream, workspace, &step->head, step->pyramid, gradients));
+    TRY(rpn_losses(&detector->rpn, stream, workspace, &out->rpn, &step->head, targets, random,
                    gradients));
-    TRY(rpn_proposals(&detector->rpn, stream, workspace, &proposals, &state->head, &batch->sizes,
+    TRY(rpn_proposals(&detector->rpn, stream, workspace, &proposals, &step->head, &batch->sizes,
                       true));
-    TRY(roi_heads_sample(&detector->heads, stream, workspace, &state->rois, &proposals, targets,
+    TRY(roi_heads_sample(&detector->heads, stream, workspace, &step->rois, &proposals, targets,
                          random));
-    TRY(roi_heads_forward(&detector->heads, stream, workspace, &state->output, &state->rois,
-                          state->pyramid));
-    TRY(roi_heads_losses(&detector->heads, stream, workspace, &out->roi, &state->output,
-                         &state->rois, gradients));
-    out->roi_counts = state->rois.counts;
+    TRY(roi_heads_forward(&detector->heads, stream, workspace, &step->output, &step->rois,
+                          step->pyramid));
+    TRY(roi_heads_losses(&detector->heads, stream, workspace, &out->roi, &step->output, &step->rois,
+                         gradients));
+    out->roi_counts = step->rois.counts;
 fail:
     return st;
 }
 
-static md_status zeros_like(struct stream *stream, struct workspace *workspace, struct tensor *out,
-                            const struct tensor *like)
-{
-    md_status st = workspace_tensor(workspace, out, TENSOR_F32, like->shape);
-    return st < 0 ? st : op_fill(stream, out, 0.0f);
-}
-
-static md_status losses_backward(struct detector *detector, struct stream *stream,
-                                 struct workspace *workspace, const struct detector_losses *losses,
-                                 struct detector_state *state)
+static md_status losses_backward(struct detector *detector, struct detector_step *step,
+                                 const struct detector_losses *losses)
 {
     md_status st = MD_OK;
-    struct tensor pyramid_grads[FPN_LEVELS], feature_grads[RESNET_STAGES];
+    struct stream *stream = step->stream;
+    struct workspace *workspace = step->workspace;
+    struct tensor pyramid_grads[FPN_LEVELS], feature_grads[RESNET_STAGES] = {0};
     int first = resnet_first_trained(&detector->resnet);
     TRY(op_fill(stream, &detector->params->grads, 0.0f));
-    for (int k = 0; k < FPN_LEVELS; k++)
-        TRY(zeros_like(stream, workspace, &pyramid_grads[k], &state->pyramid[k]));
-    TRY(roi_heads_backward(&detector->heads, stream, workspace, pyramid_grads, &state->output,
-                           &losses->roi, &state->rois));
-    TRY(rpn_backward(&detector->rpn, stream, workspace, pyramid_grads, &state->head, &losses->rpn,
-                     state->pyramid));
+    for (int k = 0; k < FPN_LEVELS; k++) {
+        TRY(workspace_tensor(workspace, &pyramid_grads[k], TENSOR_F32, step->pyramid[k].shape));
+        TRY(op_fill(stream, &pyramid_grads[k], 0.0f));
+    }
+    TRY(roi_heads_backward(&detector->heads, stream, workspace, pyramid_grads, &step->output,
+                           &losses->roi, &step->rois));
+    TRY(rpn_backward(&detector->rpn, stream, workspace, pyramid_grads, &step->head, &losses->rpn,
+                     step->pyramid));
     for (int k = first; k < RESNET_STAGES; k++)
-        TRY(workspace_tensor(workspace, &feature_grads[k], TENSOR_F32, state->features[k].shape));
+        TRY(workspace_tensor(workspace, &feature_grads[k], TENSOR_F32,
+                             step->fpn.features[k].shape));
     TRY(fpn_backward(&detector->fpn, stream, workspace, feature_grads, first, pyramid_grads,
-                     state->features, state->pyramid, &state->fpn));
-    TRY(resnet_backward(&detector->resnet, stream, workspace, feature_grads, &state->saved));
+                     &step->fpn));
+    TRY(resnet_backward(&detector->resnet, stream, workspace, feature_grads, &step->resnet));
 fail:
     return st;
 }
 
-md_status detector_losses(struct detector *detector, struct stream *stream,
-                          struct workspace *workspace, struct detector_losses *out,
-                          struct detector_state *state, const struct image_batch *batch,
+md_status detector_losses(struct detector *detector, struct detector_step *step,
+                          struct detector_losses *out, const struct image_batch *batch,
                           const struct targets *targets, struct step_random random, bool gradients)
 {
     md_status st = MD_OK;
-    TRY(losses_forward(detector, stream, workspace, out, state, batch, targets, random, gradients));
+    TRY(losses_forward(detector, step, out, batch, targets, random, gradients));
     if (gradients)
-        TRY(losses_backward(detector, stream, workspace, out, state));
+        TRY(losses_backward(detector, step, out));
 fail:
     return st;
 }

@@ -32,18 +32,22 @@ md_status detector_detect(struct detector *detector, struct stream *stream, stru
                           struct detections *out, const struct image_batch *batch,
                           const struct detect_options *options);
 
-/* What the backward pass looks at. One for each session. */
-struct detector_state {
-    struct resnet_saved saved;
+/* A training step under way: where it runs, and what the backward pass looks at. */
+struct detector_step {
+    struct stream      *stream;
+    struct workspace   *workspace;
+    struct resnet_saved resnet;
     struct fpn_saved    fpn;
-    struct tensor       features[RESNET_STAGES], pyramid[FPN_LEVELS];
+    struct tensor       pyramid[FPN_LEVELS];
     struct rpn_output   head;
     struct roi_batch    rois;
     struct roi_output   output;
 };
 
-md_status detector_state_create(struct detector_state *state, const struct detector *detector);
-void      detector_state_free(struct detector_state *state, struct memory *memory);
+/* Keeps stream and workspace. */
+md_status detector_step_create(struct detector_step *step, const struct detector *detector,
+                               struct stream *stream, struct workspace *workspace);
+void      detector_step_free(struct detector_step *step, struct memory *memory);
 
 /* Scalars of a step, still on the device. */
 struct detector_losses {
@@ -53,9 +57,8 @@ struct detector_losses {
 };
 /* Everything of a training step but the optimiser. With `gradients` the parameters' gradients are
  * cleared first and then hold those of the sum of the losses; param_set_prepare_training before. */
-md_status detector_losses(struct detector *detector, struct stream *stream, struct workspace *workspace,
-                          struct detector_losses *out, struct detector_state *state,
-                          const struct image_batch *batch, const struct targets *targets,
-                          struct step_random random, bool gradients);
+md_status detector_losses(struct detector *detector, struct detector_step *step,
+                          struct detector_losses *out, const struct image_batch *batch,
+                          const struct targets *targets, struct step_random random, bool gradients);
 
 #endif

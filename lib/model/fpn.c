@@ -2,6 +2,7 @@
 #include "model/fpn.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "core/error.h"
 
@@ -86,22 +87,25 @@ md_status fpn_forward(struct fpn *fpn, struct stream *stream, struct workspace *
             saved->merged[k] = merged[k];
     }
     TRY(op_maxpool_forward(stream, &pyramid[4], &pyramid[3], subsample));
-    if (!saved)
+    if (saved) {
+        memcpy(saved->features, features, sizeof saved->features);
+        memcpy(saved->pyramid, pyramid, sizeof saved->pyramid);
+    } else {
         workspace_rewind(workspace, mark);
+    }
 fail:
     return st;
 }
 
 md_status fpn_backward(struct fpn *fpn, struct stream *stream, struct workspace *workspace,
                        struct tensor feature_grads[RESNET_STAGES], int first,
-                       struct tensor pyramid_grads[FPN_LEVELS],
-                       const struct tensor features[RESNET_STAGES],
-                       const struct tensor pyramid[FPN_LEVELS], const struct fpn_saved *saved)
+                       struct tensor pyramid_grads[FPN_LEVELS], const struct fpn_saved *saved)
 {
     md_status st = MD_OK;
     struct tensor merged_grads[RESNET_STAGES];
     size_t mark = workspace_mark(workspace);
-    TRY(op_maxpool_backward(stream, &pyramid_grads[3], &pyramid_grads[4], &pyramid[3], subsample));
+    TRY(op_maxpool_backward(stream, &pyramid_grads[3], &pyramid_grads[4], &saved->pyramid[3],
+                            subsample));
     for (int k = 0; k < RESNET_STAGES; k++) {
         TRY(workspace_tensor(workspace, &merged_grads[k], TENSOR_F32, saved->merged[k].shape));
         TRY(conv_backward(&fpn->output[k], stream, &merged_grads[k], false, &saved->merged[k],
@@ -111,7 +115,7 @@ md_status fpn_backward(struct fpn *fpn, struct stream *stream, struct workspace 
         if (fpn->fuse_avg && k + 1 < RESNET_STAGES)
             TRY(op_scale(stream, &merged_grads[k], 0.5f));
         TRY(conv_backward(&fpn->lateral[k], stream, k >= first ? &feature_grads[k] : NULL, false,
-                          &features[k], &merged_grads[k]));
+                          &saved->features[k], &merged_grads[k]));
     }
     workspace_rewind(workspace, mark);
 fail:

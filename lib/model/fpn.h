@@ -12,6 +12,7 @@ struct fpn {
 };
 
 struct fpn_saved {
+    struct tensor features[RESNET_STAGES], pyramid[FPN_LEVELS];
     struct tensor merged[RESNET_STAGES]; /* inputs of the output convolutions */
 };
 
@@ -26,8 +27,6 @@ md_status fpn_forward(struct fpn *fpn, struct stream *stream, struct workspace *
 /* pyramid_grads of p2..p6 (p5's is added to); feature_grads[k] overwritten from `first` on. */
 md_status fpn_backward(struct fpn *fpn, struct stream *stream, struct workspace *workspace,
                        struct tensor feature_grads[RESNET_STAGES], int first,
-                       struct tensor pyramid_grads[FPN_LEVELS],
-                       const struct tensor features[RESNET_STAGES],
-                       const struct tensor pyramid[FPN_LEVELS], const struct fpn_saved *saved);
+                       struct tensor pyramid_grads[FPN_LEVELS], const struct fpn_saved *saved);
 
 #endif

@@ -171,39 +171,55 @@ static int64_t smaller(int64_t a, int64_t b)
     return a < b ? a : b;
 }
 
-/* The best anchors of each level and image as boxes, one segment each. */
-static md_status decode_levels(struct rpn *rpn, struct stream *stream, struct workspace *workspace,
-                               struct merge_inputs *segments, struct tensor *boxes,
-                               struct tensor *scores, struct tensor *counts,
-                               const struct rpn_output *head, const struct tensor *image_sizes,
-                               int64_t topk)
+/* One segment for each level and image: segment = level * n + image. */
+struct segments {
+    struct tensor boxes, scores, counts; /* [levels*n,cap,4], [levels*n,cap], [levels*n] */
+    struct tensor keep, keep_count;      /* of NMS */
+};
+
+static md_status allocate_segments(struct segments *s, struct workspace *workspace,
+                                   const struct rpn_output *head, int64_t topk)
+{
+    md_status st = MD_OK;
+    int64_t capacity = 0, count = (int64_t)FPN_LEVELS * head->images;
+    for (int k = 0; k < FPN_LEVELS; k++)
+        if (smaller(topk, head->layout.count[k]) > capacity)
+            capacity = smaller(topk, head->layout.count[k]);
+    TRY(workspace_tensor(workspace, &s->boxes, TENSOR_F32, SHAPE(count, capacity, 4)));
+    TRY(workspace_tensor(workspace, &s->scores, TENSOR_F32, SHAPE(count, capacity)));
+    TRY(workspace_tensor(workspace, &s->counts, TENSOR_I32, SHAPE(count)));
+    TRY(workspace_tensor(workspace, &s->keep, TENSOR_I32, SHAPE(count, capacity)));
+    TRY(workspace_tensor(workspace, &s->keep_count, TENSOR_I32, SHAPE(count)));
+fail:
+    return st;
+}
+
+/* The best `topk` anchors of one level as boxes. */
+static md_status decode_level(struct rpn *rpn, struct stream *stream, struct workspace *workspace,
+                              struct segments *segments, const struct rpn_output *head, int level,
+                              const struct tensor *image_sizes, int64_t topk)
 {
     md_status st = MD_OK;
     int n = head->images;
+    int64_t best = smaller(topk, head->layout.count[level]);
+    size_t mark = workspace_mark(workspace);
     struct decode_params params = {.min_size = rpn->config.min_size};
     memcpy(params.weights, rpn->config.bbox_reg_weights, sizeof params.weights);
-    for (int k = 0; k < FPN_LEVELS; k++) {
-        size_t mark = workspace_mark(workspace);
-        int64_t best = smaller(topk, head->layout.count[k]);
-        struct tensor index, value, count;
-        TRY(workspace_tensor(workspace, &index, TENSOR_I32, SHAPE(n, best)));
-        TRY(workspace_tensor(workspace, &value, TENSOR_F32, SHAPE(n, best)));
-        TRY(workspace_tensor(workspace, &count, TENSOR_I32, SHAPE(n)));
-        struct tensor logits = level_view(&head->logits, &head->layout, k, n, 1);
-        struct tensor deltas = level_view(&head->deltas, &head->layout, k, n, 4);
-        struct tensor anchors =
-            tensor_rows(&head->anchors, head->layout.first[k], head->layout.count[k]);
-        struct tensor to_boxes = tensor_rows(boxes, k * n, n);
-        struct tensor to_scores = tensor_rows(scores, k * n, n);
-        struct tensor to_counts = tensor_rows(counts, k * n, n);
-        struct decode_inputs in = {&deltas, &anchors, &index, &value, &count, image_sizes};
-        TRY(op_topk(stream, &index, &value, &count, &logits));
-        TRY(op_rpn_decode(stream, &to_boxes, &to_scores, &to_counts, &in, &params));
-        workspace_rewind(workspace, mark);
-    }
-    segments->boxes = boxes;
-    segments->scores = scores;
-    segments->levels = FPN_LEVELS;
+    struct tensor index, value, count;
+    TRY(workspace_tensor(workspace, &index, TENSOR_I32, SHAPE(n, best)));
+    TRY(workspace_tensor(workspace, &value, TENSOR_F32, SHAPE(n, best)));
+    TRY(workspace_tensor(workspace, &count, TENSOR_I32, SHAPE(n)));
+    struct tensor logits = level_view(&head->logits, &head->layout, level, n, 1);
+    struct tensor deltas = level_view(&head->deltas, &head->layout, level, n, 4);
+    struct tensor anchors =
+        tensor_rows(&head->anchors, head->layout.first[level], head->layout.count[level]);
+    struct tensor boxes = tensor_rows(&segments->boxes, level * n, n);
+    struct tensor scores = tensor_rows(&segments->scores, level * n, n);
+    struct tensor counts = tensor_rows(&segments->counts, level * n, n);
+    struct decode_inputs in = {&deltas, &anchors, &index, &value, &count, image_sizes};
+    TRY(op_topk(stream, &index, &value, &count, &logits));
+    TRY(op_rpn_decode(stream, &boxes, &scores, &counts, &in, &params));
+    workspace_rewind(workspace, mark);
 fail:
     return st;
 }
@@ -217,28 +233,19 @@ md_status rpn_proposals(struct rpn *rpn, struct stream *stream, struct workspace
     int64_t topk = training ? c->pre_nms_topk_train : c->pre_nms_topk_test;
     int post = training ? c->post_nms_topk_train : c->post_nms_topk_test;
     int n = head->images;
-    int64_t capacity = 0;
-    for (int k = 0; k < FPN_LEVELS; k++)
-        if (smaller(topk, head->layout.count[k]) > capacity)
-            capacity = smaller(topk, head->layout.count[k]);
     TRY(workspace_tensor(workspace, &out->boxes, TENSOR_F32, SHAPE(n, post, 4)));
     TRY(workspace_tensor(workspace, &out->logits, TENSOR_F32, SHAPE(n, post)));
     TRY(workspace_tensor(workspace, &out->counts, TENSOR_I32, SHAPE(n)));
 
     size_t mark = workspace_mark(workspace);
-    struct tensor boxes, scores, counts, keep, keep_count;
-    struct merge_inputs segments = {.keep = &keep, .keep_count = &keep_count};
-    int64_t count = (int64_t)FPN_LEVELS * n;
-    TRY(workspace_tensor(workspace, &boxes, TENSOR_F32, SHAPE(count, capacity, 4)));
-    TRY(workspace_tensor(workspace, &scores, TENSOR_F32, SHAPE(count, capacity)));
-    TRY(workspace_tensor(workspace, &counts, TENSOR_I32, SHAPE(count)));
-    TRY(workspace_tensor(workspace, &keep, TENSOR_I32, SHAPE(count, capacity)));
-    TRY(workspace_tensor(workspace, &keep_count, TENSOR_I32, SHAPE(count)));
-    TRY(decode_levels(rpn, stream, workspace, &segments, &boxes, &scores, &counts, head,
-                      image_sizes, topk));
+    struct segments s;
+    TRY(allocate_segments(&s, workspace, head, topk));
+    for (int k = 0; k < FPN_LEVELS; k++)
+        TRY(decode_level(rpn, stream, workspace, &s, head, k, image_sizes, topk));
     /* A segment's best `post` are enough: no more of it can be among the best of all. */
-    TRY(op_nms(stream, &keep, &keep_count, &boxes, &counts, c->nms_thresh, post));
-    TRY(op_merge_proposals(stream, &out->boxes, &out->logits, &out->counts, &segments));
+    TRY(op_nms(stream, &s.keep, &s.keep_count, &s.boxes, &s.counts, c->nms_thresh, post));
+    struct merge_inputs merge = {&s.boxes, &s.scores, &s.keep, &s.keep_count, FPN_LEVELS};
+    TRY(op_merge_proposals(stream, &out->boxes, &out->logits, &out->counts, &merge));
     workspace_rewind(workspace, mark);
 fail:
     return st;

@@ -23,7 +23,7 @@ struct session {
     struct detector *detector;
     struct stream *stream;
     struct workspace workspace;
-    struct detector_state state;
+    struct detector_step step;
     struct pass_plan reserved; /* the last plan that was measured */
     struct session_times times;
     bool reverse_channels;
@@ -40,8 +40,8 @@ md_status session_create(struct session **out, struct detector *detector, bool r
     session->detector = detector;
     session->reverse_channels = reverse_channels;
     workspace_init(&session->workspace, detector->device);
-    TRY(detector_state_create(&session->state, detector));
     TRY(stream_create(&session->stream, detector->device));
+    TRY(detector_step_create(&session->step, detector, session->stream, &session->workspace));
     *out = session;
     return MD_OK;
 fail:
@@ -54,7 +54,7 @@ void session_free(struct session *session)
     if (!session)
         return;
     struct memory *memory = session->detector->device->memory;
-    detector_state_free(&session->state, memory);
+    detector_step_free(&session->step, memory);
     workspace_free(&session->workspace);
     stream_free(session->stream);
     memory_free(memory, session->host);
@@ -202,8 +202,8 @@ static md_status run_pass(struct session *session, struct pass *pass, const stru
     double uploaded = clock_seconds();
     if (plan->truths > 0) {
         TRY(upload_truth(session, &targets, pass->truth, plan));
-        TRY(detector_losses(session->detector, session->stream, &session->workspace, &pass->losses,
-                            &session->state, &batch, &targets, pass->random, plan->gradients));
+        TRY(detector_losses(session->detector, &session->step, &pass->losses, &batch, &targets,
+                            pass->random, plan->gradients));
     } else {
         TRY(detector_detect(session->detector, session->stream, &session->workspace,
                             &pass->detections, &batch, pass->options));
