@@ -7,6 +7,30 @@
 #include "image/image.h"
 #include "image/resize.h"
 
+enum { MAX_SIDE = 1 << 16 };
+
+md_status augment_check(const struct augment_options *augment)
+{
+    if (augment->min_size_count < 1 || (augment->range && augment->min_size_count != 2))
+        return ERROR(MD_EINVAL, "%d sizes of the short side; give one or more, two for a range",
+                     augment->min_size_count);
+    for (int i = 0; i < augment->min_size_count; i++)
+        if (augment->min_sizes[i] < 0 || augment->min_sizes[i] > MAX_SIDE)
+            return ERROR(MD_EINVAL,
+                         "a short side of %d pixels; 1 to %d are possible, 0 keeps the size",
+                         augment->min_sizes[i], MAX_SIDE);
+    if (augment->range && augment->min_sizes[0] > augment->min_sizes[1])
+        return ERROR(MD_EINVAL, "short sides from %d to %d; swap them", augment->min_sizes[0],
+                     augment->min_sizes[1]);
+    if (augment->max_size < 1 || augment->max_size > MAX_SIDE)
+        return ERROR(MD_EINVAL, "a long side of at most %d pixels; 1 to %d are possible",
+                     augment->max_size, MAX_SIDE);
+    if (!(augment->flip_probability >= 0 && augment->flip_probability <= 1))
+        return ERROR(MD_EINVAL, "a flip probability of %g; it must be within 0 and 1",
+                     augment->flip_probability);
+    return MD_OK;
+}
+
 struct augment_choice augment_choose(const struct augment_options *options, struct random *random)
 {
     struct augment_choice choice = {.short_side = options->min_sizes[0]};

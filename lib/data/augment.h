@@ -12,6 +12,7 @@ struct augment_choice {
     bool flip;
 };
 
+md_status augment_check(const struct augment_options *options); /* MD_EINVAL: sizes or probability out of range */
 /* `random` NULL: the first size, no flip. */
 struct augment_choice augment_choose(const struct augment_options *options, struct random *random);
 

@@ -15,7 +15,7 @@
 #include "data/sampler.h"
 #include "image/image.h"
 
-enum { MAX_BATCH = 64, MAX_READ_AHEAD = 64, MAX_THREADS = 256, MAX_SIDE = 1 << 16 };
+enum { MAX_BATCH = 64, MAX_READ_AHEAD = 64, MAX_THREADS = 256 };
 
 /* Beside 0 (wide, or no groups) and 1 (tall) in loader.group. */
 enum { GROUP_UNUSED = 2 };
@@ -254,7 +254,6 @@ size_t loader_image_count(const struct loader *loader)
 
 static md_status check_options(const struct loader_options *options)
 {
-    const struct augment_options *augment = &options->augment;
     if (options->batch_size < 1 || options->batch_size > MAX_BATCH)
         return ERROR(MD_EINVAL, "a batch of %d images; 1 to %d are possible", options->batch_size,
                      MAX_BATCH);
@@ -263,24 +262,7 @@ static md_status check_options(const struct loader_options *options)
         return ERROR(MD_EINVAL,
                      "%d loader threads reading %d batches ahead; at most %d and %d are possible",
                      options->threads, options->read_ahead, MAX_THREADS, MAX_READ_AHEAD);
-    if (augment->min_size_count < 1 || (augment->range && augment->min_size_count != 2))
-        return ERROR(MD_EINVAL, "%d sizes of the short side; give one or more, two for a range",
-                     augment->min_size_count);
-    for (int i = 0; i < augment->min_size_count; i++)
-        if (augment->min_sizes[i] < 0 || augment->min_sizes[i] > MAX_SIDE)
-            return ERROR(MD_EINVAL,
-                         "a short side of %d pixels; 1 to %d are possible, 0 keeps the size",
-                         augment->min_sizes[i], MAX_SIDE);
-    if (augment->range && augment->min_sizes[0] > augment->min_sizes[1])
-        return ERROR(MD_EINVAL, "short sides from %d to %d; swap them", augment->min_sizes[0],
-                     augment->min_sizes[1]);
-    if (augment->max_size < 1 || augment->max_size > MAX_SIDE)
-        return ERROR(MD_EINVAL, "a long side of at most %d pixels; 1 to %d are possible",
-                     augment->max_size, MAX_SIDE);
-    if (!(augment->flip_probability >= 0 && augment->flip_probability <= 1))
-        return ERROR(MD_EINVAL, "a flip probability of %g; it must be within 0 and 1",
-                     augment->flip_probability);
-    return MD_OK;
+    return augment_check(&options->augment);
 }
 
 static bool state_is_possible(const struct loader_state *state, const struct loader *loader)

@@ -1,4 +1,4 @@
-/* toy_draw.c - fills shapes by their signed distance: the coverage of a pixel follows from how far its centre is. */
+/* toy_draw.c - fills shapes by their signed distance: how far a pixel is decides how much it is covered. */
 #include "data/toy_draw.h"
 
 #include <math.h>

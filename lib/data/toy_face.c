@@ -57,17 +57,54 @@ static double between(struct painter *painter, double low, double high)
 
 /* ---- body and head ------------------------------------------------------------ */
 
+static void paint_legs(struct painter *painter)
+{
+    struct toy_color trousers = toy_mix(PICK(&painter->random, shirts), ink, 0.45);
+    fill(painter,
+         (struct toy_shape){.kind = TOY_ELLIPSE, .y = 10.3, .a = 1.9, .b = 0.35, .soft = 0.3}, ink,
+         0.35);
+    for (int side = -1; side <= 1; side += 2) {
+        struct toy_shape shoe = {
+            .kind = TOY_ELLIPSE, .x = 0.75 * side, .y = 10.1, .a = 0.62, .b = 0.3};
+        struct toy_shape leg = {
+            .kind = TOY_BOX, .x = 0.6 * side, .y = 7.2, .a = 0.54, .b = 2.8, .round = 0.2};
+        fill(painter, shoe, ink, 1);
+        fill(painter, leg, trousers, 1);
+    }
+}
+
+static void paint_arms(const struct painter *painter, struct toy_color sleeve)
+{
+    for (int side = -1; side <= 1; side += 2) {
+        struct toy_shape hand = {
+            .kind = TOY_ELLIPSE, .x = 1.42 * side, .y = 5.5, .a = 0.26, .b = 0.32};
+        fill(painter, hand, painter->skin, 1);
+        curve(painter, (double[]){1.15 * side, 2.2, 1.5 * side, 3.6, 1.42 * side, 5.2}, 0.3,
+              sleeve);
+    }
+}
+
+/* Upright, whatever the tilt of the head. */
 static void paint_body(struct painter *painter)
 {
     struct toy_color shirt = PICK(&painter->random, shirts);
-    struct toy_shape shoulders = {.kind = TOY_BOX, .y = 3.4, .a = 1.45, .b = 2.0, .round = 0.75};
-    fill(painter, shoulders, shirt, 1);
+    const struct toy_frame head_frame = painter->frame;
+    painter->frame.x -= head_frame.sine * head_frame.scale; /* the chins coincide */
+    painter->frame.y += (head_frame.cosine - 1) * head_frame.scale;
+    painter->frame.cosine = 1;
+    painter->frame.sine = 0;
+    paint_legs(painter);
+    fill(painter,
+         (struct toy_shape){.kind = TOY_BOX, .y = 3.35, .a = 1.4, .b = 1.95, .round = 0.75}, shirt,
+         1);
+    paint_arms(painter, toy_mix(shirt, ink, 0.12));
     fill(painter,
          (struct toy_shape){.kind = TOY_BOX, .y = 1.15, .a = 0.3, .b = 0.45, .round = 0.15},
          painter->shadow, 1);
     fill(painter, (struct toy_shape){.kind = TOY_ELLIPSE, .y = 1.45, .a = 0.36, .b = 0.22},
          painter->shadow, 1);
-    curve(painter, (double[]){-0.42, 1.42, 0, 1.95, 0.42, 1.42}, 0.05, toy_mix(shirt, ink, 0.3));
+    curve(painter, (double[]){-0.42, 1.42, 0, 1.95, 0.42, 1.42}, 0.05, toy_mix(shirt, ink, 0.25));
+    painter->frame = head_frame;
 }
 
 static void paint_ears(const struct painter *painter)

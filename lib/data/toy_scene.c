@@ -32,8 +32,8 @@ static bool hides(const struct toy_face *nearer, const struct toy_face *other)
     double gap = nearer->scale * 0.3;
     bool apart = other->box[2] < nearer->box[0] - gap || other->box[0] > nearer->box[2] + gap;
     bool above = other->box[3] < nearer->box[1] - gap;
-    bool beside = other->box[2] < nearer->x - 1.6 * nearer->scale ||
-                  other->box[0] > nearer->x + 1.6 * nearer->scale;
+    bool beside = other->box[2] < nearer->x - 1.9 * nearer->scale ||
+                  other->box[0] > nearer->x + 1.9 * nearer->scale;
     bool higher = other->box[3] < nearer->box[3];
     return !(above || beside || (apart && higher));
 }
