@@ -138,6 +138,9 @@ static md_status unknown_preset(const char *name)
     for (size_t i = 0; i < PRESET_COUNT; i++)
         names[i] = presets[i].name;
     int nearest = string_nearest(name, names, PRESET_COUNT);
+    for (int i = 0; *name && i < PRESET_COUNT; i++)
+        if (strncmp(names[i], name, strlen(name)) == 0)
+            nearest = i; /* a beginning of a name is nearer than any number of changes */
     if (nearest >= 0)
         return ERROR(MD_ENOTFOUND, "no configuration %s (did you mean %s?)", name, names[nearest]);
     return ERROR(

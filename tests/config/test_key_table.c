@@ -24,7 +24,8 @@ START_TEST(no_key_is_a_section)
     for (size_t i = 0; i + 1 < config_key_count(); i++) {
         const char *name = config_key_at(i)->name;
         const char *next = config_key_at(i + 1)->name;
-        ck_assert_msg(strncmp(name, next, strlen(name)) != 0 || next[strlen(name)] != '.', "%s", name);
+        ck_assert_msg(strncmp(name, next, strlen(name)) != 0 || next[strlen(name)] != '.', "%s",
+                      name);
     }
 }
 END_TEST
@@ -38,7 +39,8 @@ START_TEST(defaults_are_of_their_types)
     for (size_t i = 0; i < config_key_count(); i++) {
         const struct config_key *key = config_key_at(i);
         struct value value;
-        ck_assert_msg(value_from_text(&arena, key->initial, key->type, &value) == MD_OK, "%s", key->name);
+        ck_assert_msg(value_from_text(&arena, key->initial, key->type, &value) == MD_OK, "%s",
+                      key->name);
     }
     arena_free(&arena);
 }

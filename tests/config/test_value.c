@@ -119,9 +119,9 @@ START_TEST(brackets_are_limited)
 END_TEST
 
 static const struct {
-    const char   *text;
+    const char *text;
     enum key_type type;
-    const char   *printed; /* NULL: does not fit */
+    const char *printed; /* NULL: does not fit */
 } fits[] = {
     {"1", KEY_FLOAT, "1.0"},
     {"3.0", KEY_INT, "3"},
@@ -169,8 +169,8 @@ START_TEST(types_fit)
         md_status st = value_from_text(&arena, fits[i].text, fits[i].type, &value);
         ck_assert_int_eq(value_put_literal(&out, &value), MD_OK);
         ck_assert_msg(st == (fits[i].printed ? MD_OK : MD_END), "%s", fits[i].text);
-        ck_assert_msg(!fits[i].printed || strcmp(out.data, fits[i].printed) == 0, "%s gave %s", fits[i].text,
-                      out.data);
+        ck_assert_msg(!fits[i].printed || strcmp(out.data, fits[i].printed) == 0, "%s gave %s",
+                      fits[i].text, out.data);
         buffer_free(&out);
     }
     arena_free(&arena);
@@ -182,7 +182,8 @@ START_TEST(packed_copy_stands_alone)
     start();
     struct value value;
     struct value *packed = NULL;
-    ck_assert_int_eq(value_from_literal(&arena, "[['bbox', 38.5], [], ['x', None, True]]", &value), MD_OK);
+    ck_assert_int_eq(value_from_literal(&arena, "[['bbox', 38.5], [], ['x', None, True]]", &value),
+                     MD_OK);
     ck_assert_int_eq(value_pack(&packed, &memory, &value), MD_OK);
     ck_assert(value_equal(packed, &value));
     arena_free(&arena);
@@ -215,12 +216,20 @@ START_TEST(equality)
 {
     static const struct {
         const char *a, *b;
-        bool        equal;
+        bool equal;
     } cases[] = {
-        {"1", "1.0", true},        {"1", "2", false},           {"True", "1", false},
-        {"None", "None", true},    {"(1, 2)", "[1, 2]", true},  {"[1, 2]", "[1, 3]", false},
-        {"[1]", "[1, 2]", false},  {"'a'", "'a'", true},        {"'a'", "'b'", false},
-        {".nan", ".nan", true},    {"True", "False", false},    {"[]", "[]", true},
+        {"1", "1.0", true},
+        {"1", "2", false},
+        {"True", "1", false},
+        {"None", "None", true},
+        {"(1, 2)", "[1, 2]", true},
+        {"[1, 2]", "[1, 3]", false},
+        {"[1]", "[1, 2]", false},
+        {"'a'", "'a'", true},
+        {"'a'", "'b'", false},
+        {".nan", ".nan", true},
+        {"True", "False", false},
+        {"[]", "[]", true},
         {"9007199254740993", "9007199254740992", false},
     };
     start();

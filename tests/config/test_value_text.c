@@ -9,7 +9,8 @@
 
 static char printed[512];
 
-static const char *print(const struct value *value, md_status (*put)(struct buffer *, const struct value *))
+static const char *print(const struct value *value,
+                         md_status (*put)(struct buffer *, const struct value *))
 {
     struct memory memory;
     struct buffer out;
@@ -23,7 +24,7 @@ static const char *print(const struct value *value, md_status (*put)(struct buff
 
 /* From Python: repr(x), and yaml.safe_dump([x]). */
 static const struct {
-    double      number;
+    double number;
     const char *python, *yaml;
 } numbers[] = {
     {0.0, "0.0", "0.0"},
@@ -91,7 +92,8 @@ static const struct {
     {"", "''"},
     {"abc", "abc"},
     {"./output", "./output"},
-    {"detectron2://ImageNetPretrained/MSRA/R-50.pkl", "detectron2://ImageNetPretrained/MSRA/R-50.pkl"},
+    {"detectron2://ImageNetPretrained/MSRA/R-50.pkl",
+     "detectron2://ImageNetPretrained/MSRA/R-50.pkl"},
     {"a b", "a b"},
     {" a", "' a'"},
     {"a ", "'a '"},
@@ -181,8 +183,15 @@ END_TEST
 
 START_TEST(utf8_is_strict)
 {
-    static const char *const bad[] = {"\x80", "\xc0\xaf", "\xc3", "\xe0\x80\xaf", "\xed\xa0\x80", "\xf5\x80\x80\x80",
-                                      "\xf4\x90\x80\x80", "\xff", "\xe2\x82"};
+    static const char *const bad[] = {"\x80",
+                                      "\xc0\xaf",
+                                      "\xc3",
+                                      "\xe0\x80\xaf",
+                                      "\xed\xa0\x80",
+                                      "\xf5\x80\x80\x80",
+                                      "\xf4\x90\x80\x80",
+                                      "\xff",
+                                      "\xe2\x82"};
     uint32_t code = 0;
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         const char *at = bad[i];

@@ -1,0 +1,270 @@
+/* test_typed.c - keys to structs: values, and every refusal with the key that caused it. */
+#include "config/typed.h"
+
+#include "config/config_case.h"
+#include "config/key_table.h"
+#include "support/failing_memory.h"
+
+static struct config_case at;
+static struct typed_config typed;
+
+static void must_set(const char *key, const char *value)
+{
+    ck_assert_msg(config_set(at.config, key, value) == MD_OK, "%s", error_text());
+}
+
+START_TEST(x101_as_structs)
+{
+    case_start(&at, "faster_rcnn_X_101_32x8d_FPN_3x");
+    ck_assert_msg(config_typed(at.config, &typed) == MD_OK, "%s", error_text());
+    const struct model_config *m = &typed.model;
+    ck_assert(m->depth == 101 && m->blocks[0] == 3 && m->blocks[1] == 4 && m->blocks[2] == 23 &&
+              m->blocks[3] == 3);
+    ck_assert(!m->basic_blocks && m->num_groups == 32 && m->width_per_group == 8 &&
+              !m->stride_in_1x1);
+    ck_assert(m->stem_out_channels == 64 && m->res2_out_channels == 256 && m->freeze_at == 2);
+    ck_assert(m->fpn_out_channels == 256 && !m->fpn_fuse_avg && m->anchor_ratio_count == 3);
+    for (int i = 0; i < CONFIG_LEVELS; i++)
+        ck_assert(m->anchor_size_count[i] == 1 && (int)m->anchor_sizes[i][0] == 32 << i);
+    ck_assert(m->anchor_ratios[0] == 0.5f && m->anchor_ratios[2] == 2.0f &&
+              m->anchor_offset == 0.0f);
+    ck_assert(m->pixel_mean[0] == 103.53f && m->pixel_std[2] == 58.395f &&
+              m->detections_per_image == 100);
+    const struct rpn_config *r = &m->rpn;
+    ck_assert(r->pre_nms_topk_train == 2000 && r->pre_nms_topk_test == 1000 &&
+              r->post_nms_topk_train == 1000 && r->post_nms_topk_test == 1000);
+    ck_assert(r->nms_thresh == 0.7f && r->min_size == 0.0f && r->iou_thresholds[0] == 0.3f &&
+              r->iou_thresholds[1] == 0.7f && r->batch_size_per_image == 256 &&
+              r->positive_fraction == 0.5);
+    ck_assert(r->bbox_reg_weights[3] == 1.0f && r->smooth_l1_beta == 0.0f &&
+              r->loss_weight == 1.0f && r->bbox_reg_loss_weight == 1.0f);
+    const struct roi_config *h = &m->roi;
+    ck_assert(h->num_classes == 80 && h->iou_threshold == 0.5f && h->batch_size_per_image == 512 &&
+              h->positive_fraction == 0.25 && h->score_thresh_test == 0.05f &&
+              h->nms_thresh_test == 0.5f);
+    ck_assert(h->proposal_append_gt && h->num_fc == 2 && h->fc_dim == 1024 &&
+              h->pooler_resolution == 7 && h->pooler_sampling_ratio == 0 &&
+              h->bbox_reg_weights[0] == 10.0f && h->bbox_reg_weights[3] == 5.0f);
+    ck_assert(h->smooth_l1_beta == 0.0f && h->bbox_reg_loss_weight == 1.0f &&
+              !h->cls_agnostic_bbox_reg);
+    case_end(&at);
+}
+END_TEST
+
+START_TEST(input_and_solver_as_structs)
+{
+    case_start(&at, "faster_rcnn_R_50_FPN_3x");
+    ck_assert_int_eq(config_typed(at.config, &typed), MD_OK);
+    const struct input_config *in = &typed.input;
+    ck_assert(in->bgr && in->min_size_train_count == 6 && in->min_size_train[5] == 800 &&
+              !in->min_size_train_range);
+    ck_assert(in->max_size_train == 1333 && in->min_size_test == 800 && in->max_size_test == 1333);
+    ck_assert(in->flip_probability == 0.5 && in->aspect_ratio_grouping && in->filter_empty &&
+              in->skip_broken_images);
+    const struct solver_config *s = &typed.solver;
+    ck_assert(s->base_lr == 0.02 && s->momentum == 0.9 && s->weight_decay == 0.0001 &&
+              s->weight_decay_bias == 0.0001);
+    ck_assert(s->bias_lr_factor == 1.0 && !s->nesterov && s->ims_per_batch == 16 &&
+              s->max_iter == 270000);
+    ck_assert(s->step_count == 2 && s->steps[0] == 210000 && s->steps[1] == 250000 &&
+              s->gamma == 0.1);
+    ck_assert(s->warmup_factor == 0.001 && s->warmup_iters == 1000 && s->checkpoint_period == 5000);
+    ck_assert(s->eval_period == 0 && s->early_stop_patience == 0 && s->early_stop_min_delta == 0.0);
+    ck_assert(s->best_metric == BEST_VAL_LOSS && s->seed == -1 && s->num_workers == 4);
+    must_set("INPUT.FORMAT", "RGB");
+    must_set("INPUT.RANDOM_FLIP", "none");
+    must_set("INPUT.MIN_SIZE_TRAIN_SAMPLING", "range");
+    must_set("INPUT.MIN_SIZE_TRAIN", "(320, 640)");
+    must_set("SOLVER.WEIGHT_DECAY_BIAS", "0");
+    must_set("SOLVER.STEPS", "(10, 270000, 270001)");
+    must_set("MDET.BEST.METRIC", "bbox/AP50");
+    must_set("MDET.EARLY_STOP.PATIENCE", "3");
+    must_set("MODEL.FPN.FUSE_TYPE", "avg");
+    ck_assert_int_eq(config_typed(at.config, &typed), MD_OK);
+    ck_assert(!in->bgr && in->flip_probability == 0.0 && in->min_size_train_range &&
+              in->min_size_train_count == 2);
+    ck_assert(s->weight_decay_bias == 0.0 && s->step_count == 2 && s->steps[1] == 270000);
+    ck_assert(s->best_metric == BEST_AP50 && s->early_stop_patience == 3 &&
+              typed.model.fpn_fuse_avg);
+    ck_assert_int_eq(at.warnings, 1);
+    case_end(&at);
+}
+END_TEST
+
+START_TEST(blocks_by_depth_or_by_list)
+{
+    static const struct {
+        const char *depth, *list, *kind;
+        bool basic;
+        int stored_depth, res4;
+    } cases[] = {
+        {"18", "[]", "auto", true, 18, 2},           {"34", "[]", "auto", true, 34, 6},
+        {"152", "[]", "auto", false, 152, 36},       {"18", "[]", "bottleneck", false, 18, 2},
+        {"50", "[1, 1, 2, 1]", "auto", false, 0, 2}, {"18", "[1, 1, 2, 1]", "auto", true, 0, 2},
+        {"7", "(1, 2, 3, 4)", "basic", true, 0, 3},
+    };
+    case_start(&at, "faster_rcnn_R_50_FPN_3x");
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        must_set("MODEL.RESNETS.DEPTH", cases[i].depth);
+        must_set("MDET.RESNETS.BLOCKS", cases[i].list);
+        must_set("MDET.RESNETS.BLOCK", cases[i].kind);
+        ck_assert_msg(config_typed(at.config, &typed) == MD_OK, "%s", error_text());
+        ck_assert_msg(typed.model.basic_blocks == cases[i].basic &&
+                          typed.model.depth == cases[i].stored_depth &&
+                          typed.model.blocks[2] == cases[i].res4,
+                      "case %zu", i);
+    }
+    case_end(&at);
+}
+END_TEST
+
+START_TEST(anchors_for_one_level_stand_for_all)
+{
+    static const char *const sizes[] = {"[[16, 24]]", "[16, 24]"};
+    case_start(&at, "tiny");
+    for (int k = 0; k < 2; k++) {
+        must_set("MODEL.ANCHOR_GENERATOR.SIZES", sizes[k]);
+        must_set("MODEL.ANCHOR_GENERATOR.ASPECT_RATIOS",
+                 k ? "[1.0]" : "[[1], [1], [1], [1], [1.0]]");
+        ck_assert_msg(config_typed(at.config, &typed) == MD_OK, "%s", error_text());
+        for (int i = 0; i < CONFIG_LEVELS; i++)
+            ck_assert(typed.model.anchor_size_count[i] == 2 &&
+                      typed.model.anchor_sizes[i][1] == 24.0f);
+        ck_assert_int_eq(typed.model.anchor_ratio_count, 1);
+    }
+    case_end(&at);
+}
+END_TEST
+
+static const struct {
+    const char *key, *value, *error;
+    md_status status;
+} refused[] = {
+    {"MODEL.MASK_ON", "True", "MODEL.MASK_ON is bool True; only False is possible",
+     MD_EUNSUPPORTED},
+    {"MODEL.RESNETS.NORM", "BN", "MODEL.RESNETS.NORM is str 'BN'; only FrozenBN is possible",
+     MD_EUNSUPPORTED},
+    {"MODEL.FPN.NORM", "GN", "only '' is possible", MD_EUNSUPPORTED},
+    {"MODEL.RPN.BBOX_REG_LOSS_TYPE", "giou", "only smooth_l1", MD_EUNSUPPORTED},
+    {"MODEL.ROI_HEADS.NAME", "CascadeROIHeads", "there are no cascade", MD_EUNSUPPORTED},
+    {"MODEL.BACKBONE.NAME", "build_resnet_backbone", "MODEL.BACKBONE.NAME", MD_EUNSUPPORTED},
+    {"MODEL.RPN.IN_FEATURES", "[res4]", "MODEL.RPN.IN_FEATURES is list of 1", MD_EUNSUPPORTED},
+    {"SOLVER.LR_SCHEDULER_NAME", "WarmupCosineLR", "only WarmupMultiStepLR", MD_EUNSUPPORTED},
+    {"VERSION", "1", "VERSION is int 1", MD_EUNSUPPORTED},
+    {"INPUT.FORMAT", "L", "INPUT.FORMAT is 'L'; possible are BGR, RGB", MD_EUNSUPPORTED},
+    {"INPUT.RANDOM_FLIP", "vertical", "possible are horizontal, none", MD_EUNSUPPORTED},
+    {"MDET.BEST.METRIC", "AP", "possible are val_loss, bbox/AP, bbox/AP50", MD_EUNSUPPORTED},
+    {"MODEL.RESNETS.DEPTH", "77", "MODEL.RESNETS.DEPTH = 77", MD_EUNSUPPORTED},
+    {"MDET.RESNETS.BLOCKS", "[1, 2]", "it must have 4", MD_EINVAL},
+    {"MDET.RESNETS.BLOCKS", "[1, 2, 3, 4, 5]", "MDET.RESNETS.BLOCKS has 5", MD_EINVAL},
+    {"MDET.RESNETS.BLOCKS", "[1, 0, 1, 1]", "0 is not between 1 and 64", MD_EINVAL},
+    {"MDET.RESNETS.BLOCKS", "[1, 1.5, 1, 1]", "1.5 is not a whole number", MD_EINVAL},
+    {"SOLVER.BASE_LR", "-0.1", "SOLVER.BASE_LR = -0.1 is not between 0", MD_EINVAL},
+    {"SOLVER.BASE_LR", ".nan", "SOLVER.BASE_LR = nan", MD_EINVAL},
+    {"SOLVER.IMS_PER_BATCH", "0", "SOLVER.IMS_PER_BATCH = 0", MD_EINVAL},
+    {"SOLVER.MAX_ITER", "9223372036854775807", "SOLVER.MAX_ITER", MD_EINVAL},
+    {"SOLVER.WEIGHT_DECAY_BIAS", "-1", "SOLVER.WEIGHT_DECAY_BIAS = -1", MD_EINVAL},
+    {"SOLVER.STEPS", "(20, 10)", "10 stands after 20", MD_EINVAL},
+    {"SOLVER.STEPS", "(1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17)", "SOLVER.STEPS has 17",
+     MD_EINVAL},
+    {"SOLVER.STEPS", "(1.5,)", "1.5 is not a whole number", MD_EINVAL},
+    {"SEED", "-2", "SEED = -2", MD_EINVAL},
+    {"INPUT.MIN_SIZE_TRAIN", "()", "INPUT.MIN_SIZE_TRAIN is empty", MD_EINVAL},
+    {"INPUT.MIN_SIZE_TRAIN", "(-1,)", "-1 is not between", MD_EINVAL},
+    {"INPUT.MIN_SIZE_TRAIN_SAMPLING", "range", "must be two sizes", MD_EINVAL},
+    {"INPUT.MAX_SIZE_TEST", "0", "INPUT.MAX_SIZE_TEST = 0", MD_EINVAL},
+    {"MODEL.PIXEL_MEAN", "(1, 2)", "MODEL.PIXEL_MEAN has 2 numbers; it must have 3", MD_EINVAL},
+    {"MODEL.PIXEL_STD", "(1, 0, 1)", "MODEL.PIXEL_STD: 0 is not between", MD_EINVAL},
+    {"MODEL.RPN.IOU_THRESHOLDS", "(0.7, 0.3)", "the first must not be larger", MD_EINVAL},
+    {"MODEL.RPN.NMS_THRESH", "1.5", "MODEL.RPN.NMS_THRESH = 1.5", MD_EINVAL},
+    {"MODEL.ROI_HEADS.IOU_THRESHOLDS", "(0.5, 0.6)", "it must have 1", MD_EINVAL},
+    {"MODEL.ROI_HEADS.NUM_CLASSES", "0", "MODEL.ROI_HEADS.NUM_CLASSES = 0", MD_EINVAL},
+    {"MODEL.ROI_BOX_HEAD.BBOX_REG_WEIGHTS", "(10, 10, 5, 0)", "BBOX_REG_WEIGHTS: 0", MD_EINVAL},
+    {"MODEL.BACKBONE.FREEZE_AT", "6", "MODEL.BACKBONE.FREEZE_AT = 6", MD_EINVAL},
+    {"MODEL.ANCHOR_GENERATOR.OFFSET", "1", "MODEL.ANCHOR_GENERATOR.OFFSET = 1", MD_EINVAL},
+    {"MODEL.ANCHOR_GENERATOR.SIZES", "[[1], [2]]", "SIZES has 2 lists", MD_EINVAL},
+    {"MODEL.ANCHOR_GENERATOR.SIZES", "[]", "SIZES has 0 lists", MD_EINVAL},
+    {"MODEL.ANCHOR_GENERATOR.SIZES", "[[]]", "a level has 0 numbers", MD_EINVAL},
+    {"MODEL.ANCHOR_GENERATOR.SIZES", "[[1], 2]", "mixes numbers and lists", MD_EINVAL},
+    {"MODEL.ANCHOR_GENERATOR.SIZES", "[[0]]", "SIZES: 0 is not between", MD_EINVAL},
+    {"MODEL.ANCHOR_GENERATOR.SIZES", "[[1,2,3,4,5,6,7,8,9]]", "a level has 9 numbers", MD_EINVAL},
+    {"MODEL.ANCHOR_GENERATOR.SIZES", "[[1],[1],[1],[1],[1,2]]", "same count", MD_EUNSUPPORTED},
+    {"MODEL.ANCHOR_GENERATOR.ASPECT_RATIOS", "[[1],[1],[1],[1],[2]]", "same on all levels",
+     MD_EUNSUPPORTED},
+};
+
+START_TEST(refused_values_name_their_key)
+{
+    memset(&typed, 0x55, sizeof typed);
+    struct typed_config untouched = typed;
+    for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++) {
+        case_start(&at, "faster_rcnn_R_50_FPN_3x");
+        must_set(refused[i].key, refused[i].value);
+        expect_error(config_typed(at.config, &typed), refused[i].status, refused[i].error);
+        ck_assert_ptr_nonnull(strstr(
+            error_text(), strncmp(refused[i].key, "INPUT.MIN", 9) ? refused[i].key : "INPUT.MIN"));
+        case_end(&at);
+    }
+    ck_assert_mem_eq(&typed, &untouched, sizeof typed);
+}
+END_TEST
+
+START_TEST(groups_need_bottlenecks)
+{
+    case_start(&at, "faster_rcnn_R_18_FPN");
+    must_set("MODEL.RESNETS.NUM_GROUPS", "32");
+    expect_error(config_typed(at.config, &typed), MD_EUNSUPPORTED, "basic blocks have no groups");
+    case_end(&at);
+}
+END_TEST
+
+/* A key said to be in use must change something; this list is of those read elsewhere. */
+START_TEST(every_used_key_is_read)
+{
+    static const char *const elsewhere[] = {"MDET.CLASSES", NULL};
+    for (size_t i = 0; i < config_key_count(); i++) {
+        const struct config_key *key = config_key_at(i);
+        bool skip = key->status != KEY_USED;
+        for (int k = 0; elsewhere[k]; k++)
+            skip = skip || strcmp(key->name, elsewhere[k]) == 0;
+        if (skip)
+            continue;
+        /* Nothing that fits the type is right for every key, but none of these is the default. */
+        const char *other = key->type == KEY_BOOL
+                                ? (strcmp(key->initial, "True") == 0 ? "False" : "True")
+                            : key->type == KEY_STRING  ? "something"
+                            : key->type == KEY_NESTED  ? "[[3]]"
+                            : key->type == KEY_NUMBERS ? "[3]"
+                                                       : "3";
+        struct typed_config before;
+        case_start(&at, "faster_rcnn_R_50_FPN_3x");
+        ck_assert_int_eq(config_typed(at.config, &before), MD_OK);
+        must_set(key->name, other);
+        md_status st = config_typed(at.config, &typed);
+        ck_assert_msg(st != MD_OK || memcmp(&before, &typed, sizeof typed) != 0, "%s", key->name);
+        case_end(&at);
+    }
+}
+END_TEST
+
+START_TEST(memory_may_run_out)
+{
+    for (size_t k = 0;; k++) {
+        struct failing_memory failing;
+        struct config *config = NULL;
+        failing_memory_init(&failing, SIZE_MAX);
+        ck_assert_int_eq(config_create(&config, &failing.memory, NULL, "tiny"), MD_OK);
+        failing.fail_at = atomic_load(&failing.calls) + k;
+        md_status st = config_typed(config, &typed);
+        config_free(config);
+        failing_memory_check(&failing, st);
+        if (st == MD_OK)
+            break;
+    }
+}
+END_TEST
+
+SUITE("config/typed", TEST(x101_as_structs), TEST(input_and_solver_as_structs),
+      TEST(blocks_by_depth_or_by_list), TEST(anchors_for_one_level_stand_for_all),
+      TEST(refused_values_name_their_key), TEST(groups_need_bottlenecks),
+      TEST(every_used_key_is_read), TEST(memory_may_run_out))
