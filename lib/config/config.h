@@ -26,7 +26,7 @@ md_status config_merge_text(struct config *config, const char *name, const char 
  * Unknown key: MD_ENOTFOUND that names the nearest. A key of Detectron2 that has no meaning here is
  * accepted with one warning to the log. */
 md_status config_set(struct config *config, const char *key, const char *value);
-bool      config_is_set(const struct config *config, const char *key); /* by set or merge, to whatever value */
+bool      config_is_set(const struct config *config, const char *key); /* by set or merge, to any value */
 
 md_status config_get_int(const struct config *config, const char *key, int64_t *out);
 md_status config_get_double(const struct config *config, const char *key, double *out);

@@ -13,12 +13,13 @@ struct numbers {
 };
 
 /* least <= value <= most; nan is refused too. */
-md_status typed_read_number(const struct config *config, const char *key, double least, double most, double *out);
+md_status typed_read_number(const struct config *config, const char *key, double least, double most,
+                            double *out);
 /* One of the two or three words; *out is its index. The list ends with NULL. */
 md_status typed_read_word(const struct config *config, const char *key, const char *const *words, int *out);
 /* Exactly `count` numbers (at most CONFIG_MAX_MIN_SIZES). */
-md_status typed_read_floats(const struct config *config, const char *key, size_t count, double least, double most,
-                            float *out);
+md_status typed_read_floats(const struct config *config, const char *key, size_t count, double least,
+                            double most, float *out);
 /* At most `max_count` (of CONFIG_MAX_MIN_SIZES) whole numbers. */
 md_status typed_read_integers(const struct config *config, const char *key, double least, double most,
                               size_t max_count, struct numbers *out);

@@ -12,21 +12,16 @@
 
 bool utf8_next(const char **at, uint32_t *code)
 {
-    const unsigned char *s = (const unsigned char *)*at;
-    static const uint32_t smallest[] = {0, 0x80, 0x800, 0x10000};
-    int more = s[0] < 0x80 ? 0 : (s[0] & 0xe0) == 0xc0 ? 1 : (s[0] & 0xf0) == 0xe0 ? 2 : 3;
-    if (more == 3 && (s[0] & 0xf8) != 0xf0)
+    static const unsigned char lead_bits[] = {0x7f, 0x1f, 0x0f, 0x07};
+    const unsigned char *bytes = (const unsigned char *)*at;
+    size_t length = utf8_length(*at, strlen(*at));
+    if (length == 0)
         return false;
-    uint32_t value = more == 0 ? s[0] : s[0] & (0x3fu >> more);
-    for (int i = 1; i <= more; i++) {
-        if ((s[i] & 0xc0) != 0x80)
-            return false;
-        value = value << 6 | (s[i] & 0x3fu);
-    }
-    if (value < smallest[more] || value > 0x10ffff || (value >= 0xd800 && value < 0xe000))
-        return false;
+    uint32_t value = bytes[0] & lead_bits[length - 1];
+    for (size_t i = 1; i < length; i++)
+        value = value << 6 | (bytes[i] & 0x3fu);
     *code = value;
-    *at += more + 1;
+    *at += length;
     return true;
 }
 

@@ -154,7 +154,7 @@ START_TEST(base_cycles_and_lengths_are_refused)
     const char *longest = NULL;
     const char *too_long = NULL;
     for (int i = 1; i <= 9; i++) {
-        char name[16];
+        char name[24];
         char text[32];
         snprintf(name, sizeof name, "c%d.yaml", i);
         snprintf(text, sizeof text, "_BASE_: c%d.yaml\n", i - 1);

@@ -13,40 +13,77 @@ static void must_set(const char *key, const char *value)
     ck_assert_msg(config_set(at.config, key, value) == MD_OK, "%s", error_text());
 }
 
+/* Pairs of what was read and what it must be; exact, for both come from the same decimal text. */
+#define CHECK_PAIRS(pairs)                                                                         \
+    for (size_t i = 0; i < sizeof(pairs) / sizeof(pairs)[0]; i++)                                  \
+    ck_assert_msg((pairs)[i][0] == (pairs)[i][1], "pair %zu: %g, not %g", i, (pairs)[i][0],        \
+                  (pairs)[i][1])
+
 START_TEST(x101_as_structs)
 {
     case_start(&at, "faster_rcnn_X_101_32x8d_FPN_3x");
     ck_assert_msg(config_typed(at.config, &typed) == MD_OK, "%s", error_text());
     const struct model_config *m = &typed.model;
-    ck_assert(m->depth == 101 && m->blocks[0] == 3 && m->blocks[1] == 4 && m->blocks[2] == 23 &&
-              m->blocks[3] == 3);
-    ck_assert(!m->basic_blocks && m->num_groups == 32 && m->width_per_group == 8 &&
-              !m->stride_in_1x1);
-    ck_assert(m->stem_out_channels == 64 && m->res2_out_channels == 256 && m->freeze_at == 2);
-    ck_assert(m->fpn_out_channels == 256 && !m->fpn_fuse_avg && m->anchor_ratio_count == 3);
-    for (int i = 0; i < CONFIG_LEVELS; i++)
-        ck_assert(m->anchor_size_count[i] == 1 && (int)m->anchor_sizes[i][0] == 32 << i);
-    ck_assert(m->anchor_ratios[0] == 0.5f && m->anchor_ratios[2] == 2.0f &&
-              m->anchor_offset == 0.0f);
-    ck_assert(m->pixel_mean[0] == 103.53f && m->pixel_std[2] == 58.395f &&
-              m->detections_per_image == 100);
     const struct rpn_config *r = &m->rpn;
-    ck_assert(r->pre_nms_topk_train == 2000 && r->pre_nms_topk_test == 1000 &&
-              r->post_nms_topk_train == 1000 && r->post_nms_topk_test == 1000);
-    ck_assert(r->nms_thresh == 0.7f && r->min_size == 0.0f && r->iou_thresholds[0] == 0.3f &&
-              r->iou_thresholds[1] == 0.7f && r->batch_size_per_image == 256 &&
-              r->positive_fraction == 0.5);
-    ck_assert(r->bbox_reg_weights[3] == 1.0f && r->smooth_l1_beta == 0.0f &&
-              r->loss_weight == 1.0f && r->bbox_reg_loss_weight == 1.0f);
     const struct roi_config *h = &m->roi;
-    ck_assert(h->num_classes == 80 && h->iou_threshold == 0.5f && h->batch_size_per_image == 512 &&
-              h->positive_fraction == 0.25 && h->score_thresh_test == 0.05f &&
-              h->nms_thresh_test == 0.5f);
-    ck_assert(h->proposal_append_gt && h->num_fc == 2 && h->fc_dim == 1024 &&
-              h->pooler_resolution == 7 && h->pooler_sampling_ratio == 0 &&
-              h->bbox_reg_weights[0] == 10.0f && h->bbox_reg_weights[3] == 5.0f);
-    ck_assert(h->smooth_l1_beta == 0.0f && h->bbox_reg_loss_weight == 1.0f &&
-              !h->cls_agnostic_bbox_reg);
+    const double pairs[][2] = {
+        {m->depth, 101},
+        {m->blocks[0], 3},
+        {m->blocks[1], 4},
+        {m->blocks[2], 23},
+        {m->blocks[3], 3},
+        {m->basic_blocks, 0},
+        {m->num_groups, 32},
+        {m->width_per_group, 8},
+        {m->stride_in_1x1, 0},
+        {m->stem_out_channels, 64},
+        {m->res2_out_channels, 256},
+        {m->freeze_at, 2},
+        {m->fpn_out_channels, 256},
+        {m->fpn_fuse_avg, 0},
+        {m->anchor_size_count[0], 1},
+        {m->anchor_sizes[0][0], 32},
+        {m->anchor_size_count[4], 1},
+        {m->anchor_sizes[4][0], 512},
+        {m->anchor_ratio_count, 3},
+        {m->anchor_ratios[0], 0.5},
+        {m->anchor_ratios[2], 2},
+        {m->anchor_offset, 0},
+        {m->pixel_mean[0], 103.53f},
+        {m->pixel_std[2], 58.395f},
+        {m->detections_per_image, 100},
+        {r->pre_nms_topk_train, 2000},
+        {r->pre_nms_topk_test, 1000},
+        {r->post_nms_topk_train, 1000},
+        {r->post_nms_topk_test, 1000},
+        {r->nms_thresh, 0.7f},
+        {r->min_size, 0},
+        {r->iou_thresholds[0], 0.3f},
+        {r->iou_thresholds[1], 0.7f},
+        {r->batch_size_per_image, 256},
+        {r->positive_fraction, 0.5},
+        {r->bbox_reg_weights[3], 1},
+        {r->smooth_l1_beta, 0},
+        {r->loss_weight, 1},
+        {r->bbox_reg_loss_weight, 1},
+        {h->num_classes, 80},
+        {h->iou_threshold, 0.5},
+        {h->batch_size_per_image, 512},
+        {h->positive_fraction, 0.25},
+        {h->score_thresh_test, 0.05f},
+        {h->nms_thresh_test, 0.5},
+        {h->proposal_append_gt, 1},
+        {h->num_fc, 2},
+        {h->fc_dim, 1024},
+        {h->pooler_resolution, 7},
+        {h->pooler_sampling_ratio, 0},
+        {h->bbox_reg_weights[0], 10},
+        {h->bbox_reg_weights[3], 5},
+        {h->smooth_l1_beta, 0},
+        {h->bbox_reg_loss_weight, 1},
+        {h->cls_agnostic_bbox_reg, 0},
+    };
+    CHECK_PAIRS(pairs);
     case_end(&at);
 }
 END_TEST
@@ -56,36 +93,77 @@ START_TEST(input_and_solver_as_structs)
     case_start(&at, "faster_rcnn_R_50_FPN_3x");
     ck_assert_int_eq(config_typed(at.config, &typed), MD_OK);
     const struct input_config *in = &typed.input;
-    ck_assert(in->bgr && in->min_size_train_count == 6 && in->min_size_train[5] == 800 &&
-              !in->min_size_train_range);
-    ck_assert(in->max_size_train == 1333 && in->min_size_test == 800 && in->max_size_test == 1333);
-    ck_assert(in->flip_probability == 0.5 && in->aspect_ratio_grouping && in->filter_empty &&
-              in->skip_broken_images);
     const struct solver_config *s = &typed.solver;
-    ck_assert(s->base_lr == 0.02 && s->momentum == 0.9 && s->weight_decay == 0.0001 &&
-              s->weight_decay_bias == 0.0001);
-    ck_assert(s->bias_lr_factor == 1.0 && !s->nesterov && s->ims_per_batch == 16 &&
-              s->max_iter == 270000);
-    ck_assert(s->step_count == 2 && s->steps[0] == 210000 && s->steps[1] == 250000 &&
-              s->gamma == 0.1);
-    ck_assert(s->warmup_factor == 0.001 && s->warmup_iters == 1000 && s->checkpoint_period == 5000);
-    ck_assert(s->eval_period == 0 && s->early_stop_patience == 0 && s->early_stop_min_delta == 0.0);
-    ck_assert(s->best_metric == BEST_VAL_LOSS && s->seed == -1 && s->num_workers == 4);
-    must_set("INPUT.FORMAT", "RGB");
-    must_set("INPUT.RANDOM_FLIP", "none");
-    must_set("INPUT.MIN_SIZE_TRAIN_SAMPLING", "range");
-    must_set("INPUT.MIN_SIZE_TRAIN", "(320, 640)");
-    must_set("SOLVER.WEIGHT_DECAY_BIAS", "0");
-    must_set("SOLVER.STEPS", "(10, 270000, 270001)");
-    must_set("MDET.BEST.METRIC", "bbox/AP50");
-    must_set("MDET.EARLY_STOP.PATIENCE", "3");
-    must_set("MODEL.FPN.FUSE_TYPE", "avg");
+    const double pairs[][2] = {
+        {in->bgr, 1},
+        {in->min_size_train_count, 6},
+        {in->min_size_train[0], 640},
+        {in->min_size_train[5], 800},
+        {in->min_size_train_range, 0},
+        {in->max_size_train, 1333},
+        {in->min_size_test, 800},
+        {in->max_size_test, 1333},
+        {in->flip_probability, 0.5},
+        {in->aspect_ratio_grouping, 1},
+        {in->filter_empty, 1},
+        {in->skip_broken_images, 1},
+        {s->base_lr, 0.02},
+        {s->momentum, 0.9},
+        {s->weight_decay, 0.0001},
+        {s->weight_decay_bias, 0.0001},
+        {s->bias_lr_factor, 1},
+        {s->nesterov, 0},
+        {s->ims_per_batch, 16},
+        {(double)s->max_iter, 270000},
+        {s->step_count, 2},
+        {(double)s->steps[0], 210000},
+        {(double)s->steps[1], 250000},
+        {s->gamma, 0.1},
+        {s->warmup_factor, 0.001},
+        {(double)s->warmup_iters, 1000},
+        {(double)s->checkpoint_period, 5000},
+        {(double)s->eval_period, 0},
+        {(double)s->early_stop_patience, 0},
+        {s->early_stop_min_delta, 0},
+        {s->best_metric, BEST_VAL_LOSS},
+        {(double)s->seed, -1},
+        {s->num_workers, 4},
+    };
+    CHECK_PAIRS(pairs);
+    case_end(&at);
+}
+END_TEST
+
+START_TEST(other_values_as_structs)
+{
+    static const char *const settings[][2] = {
+        {"INPUT.FORMAT", "RGB"},
+        {"INPUT.RANDOM_FLIP", "none"},
+        {"INPUT.MIN_SIZE_TRAIN_SAMPLING", "range"},
+        {"INPUT.MIN_SIZE_TRAIN", "(320, 640)"},
+        {"SOLVER.WEIGHT_DECAY_BIAS", "0"},
+        {"SOLVER.STEPS", "(10, 270000, 270001)"},
+        {"MDET.BEST.METRIC", "bbox/AP50"},
+        {"MDET.EARLY_STOP.PATIENCE", "3"},
+        {"MODEL.FPN.FUSE_TYPE", "avg"},
+    };
+    case_start(&at, "faster_rcnn_R_50_FPN_3x");
+    for (size_t i = 0; i < sizeof settings / sizeof settings[0]; i++)
+        must_set(settings[i][0], settings[i][1]);
     ck_assert_int_eq(config_typed(at.config, &typed), MD_OK);
-    ck_assert(!in->bgr && in->flip_probability == 0.0 && in->min_size_train_range &&
-              in->min_size_train_count == 2);
-    ck_assert(s->weight_decay_bias == 0.0 && s->step_count == 2 && s->steps[1] == 270000);
-    ck_assert(s->best_metric == BEST_AP50 && s->early_stop_patience == 3 &&
-              typed.model.fpn_fuse_avg);
+    const double pairs[][2] = {
+        {typed.input.bgr, 0},
+        {typed.input.flip_probability, 0},
+        {typed.input.min_size_train_range, 1},
+        {typed.input.min_size_train_count, 2},
+        {typed.solver.weight_decay_bias, 0},
+        {typed.solver.step_count, 2},
+        {(double)typed.solver.steps[1], 270000},
+        {typed.solver.best_metric, BEST_AP50},
+        {(double)typed.solver.early_stop_patience, 3},
+        {typed.model.fpn_fuse_avg, 1},
+    };
+    CHECK_PAIRS(pairs);
     ck_assert_int_eq(at.warnings, 1);
     case_end(&at);
 }
@@ -189,6 +267,7 @@ static const struct {
     {"MODEL.ANCHOR_GENERATOR.SIZES", "[[0]]", "SIZES: 0 is not between", MD_EINVAL},
     {"MODEL.ANCHOR_GENERATOR.SIZES", "[[1,2,3,4,5,6,7,8,9]]", "a level has 9 numbers", MD_EINVAL},
     {"MODEL.ANCHOR_GENERATOR.SIZES", "[[1],[1],[1],[1],[1,2]]", "same count", MD_EUNSUPPORTED},
+    {"MODEL.ANCHOR_GENERATOR.ASPECT_RATIOS", "[[1], [1]]", "ASPECT_RATIOS has 2 lists", MD_EINVAL},
     {"MODEL.ANCHOR_GENERATOR.ASPECT_RATIOS", "[[1],[1],[1],[1],[2]]", "same on all levels",
      MD_EUNSUPPORTED},
 };
@@ -265,6 +344,6 @@ START_TEST(memory_may_run_out)
 END_TEST
 
 SUITE("config/typed", TEST(x101_as_structs), TEST(input_and_solver_as_structs),
-      TEST(blocks_by_depth_or_by_list), TEST(anchors_for_one_level_stand_for_all),
-      TEST(refused_values_name_their_key), TEST(groups_need_bottlenecks),
-      TEST(every_used_key_is_read), TEST(memory_may_run_out))
+      TEST(other_values_as_structs), TEST(blocks_by_depth_or_by_list),
+      TEST(anchors_for_one_level_stand_for_all), TEST(refused_values_name_their_key),
+      TEST(groups_need_bottlenecks), TEST(every_used_key_is_read), TEST(memory_may_run_out))
