@@ -18,18 +18,8 @@
 #define cpu_box_loss         ref_box_loss
 #define cpu_image_to_tensor  ref_image_to_tensor
 #define cpu_topk             ref_topk
-#define cpu_nms              ref_nms
-#define cpu_match            ref_match
 #define cpu_detect           ref_detect
-#define cpu_maxpool_forward  ref_maxpool_forward
 #define cpu_maxpool_backward ref_maxpool_backward
-#define cpu_upsample_add     ref_upsample_add
-#define cpu_upsample_backward ref_upsample_backward
-#define cpu_roi_align_forward ref_roi_align_forward
-#define cpu_roi_align_backward ref_roi_align_backward
-#define cpu_sgd_step         ref_sgd_step
-#define cpu_sum_squares      ref_sum_squares
-#define cpu_all_finite       ref_all_finite
 
 /* Matrix products are the dense engine's. */
 #define cpu_linear_forward         DENSE(linear_forward)

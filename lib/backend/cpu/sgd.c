@@ -1,0 +1,99 @@
+/* sgd.c - the optimiser's step and what is asked of gradients, over whole slabs. */
+#include <math.h>
+
+#include "backend/cpu/cpu.h"
+#include "backend/cpu/threads.h"
+#include "core/error.h"
+
+enum { GRAIN = 1 << 15, PIECE = 1 << 16 };
+
+struct step {
+    float                   *value, *momentum;
+    const float             *grad;
+    const struct sgd_params *params;
+};
+
+static void step_piece(const void *arg, int thread, int64_t first, int64_t last)
+{
+    const struct step *s = arg;
+    const struct sgd_params p = *s->params;
+    float *restrict value = s->value, *restrict momentum = s->momentum;
+    (void)thread;
+    for (int64_t i = first; i < last; i++) {
+        float g = s->grad[i] + p.weight_decay * value[i];
+        float v = p.first ? g : p.momentum * momentum[i] + g;
+        momentum[i] = v;
+        value[i] -= p.lr * (p.nesterov ? g + p.momentum * v : v);
+    }
+}
+
+md_status cpu_sgd_step(struct stream *stream, struct tensor *value, struct tensor *momentum,
+                       const struct tensor *grad, const struct sgd_params *params)
+{
+    const struct step step = {value->data, momentum->data, grad->data, params};
+    parallel(stream->device, tensor_count(value), GRAIN, step_piece, &step);
+    return MD_OK;
+}
+
+struct reduction {
+    const float *values;
+    int64_t      count;
+    double      *sums; /* [pieces] */
+};
+
+enum { LANES = 8 }; /* sums side by side, so that additions need not wait for each other */
+
+static void sum_pieces(const void *arg, int thread, int64_t first, int64_t last)
+{
+    const struct reduction *r = arg;
+    (void)thread;
+    for (int64_t piece = first; piece < last; piece++) {
+        int64_t from = piece * PIECE;
+        int64_t to = from + PIECE < r->count ? from + PIECE : r->count;
+        double lanes[LANES] = {0};
+        int64_t i = from;
+        for (; i + LANES <= to; i += LANES)
+            for (int lane = 0; lane < LANES; lane++)
+                lanes[lane] += (double)r->values[i + lane] * (double)r->values[i + lane];
+        for (; i < to; i++)
+            lanes[0] += (double)r->values[i] * (double)r->values[i];
+        r->sums[piece] = 0;
+        for (int lane = 0; lane < LANES; lane++)
+            r->sums[piece] += lanes[lane];
+    }
+}
+
+/* Pieces of fixed size, added in order: the same bits on any number of threads. */
+static md_status sum(double *out, struct stream *stream, const struct tensor *in)
+{
+    md_status st = MD_OK;
+    int64_t pieces = (tensor_count(in) + PIECE - 1) / PIECE;
+    void *sums = NULL;
+    TRY(stream_scratch(stream, &sums, (size_t)(pieces + 1) * sizeof(double)));
+    const struct reduction reduction = {in->data, tensor_count(in), sums};
+    parallel(stream->device, pieces, 1, sum_pieces, &reduction);
+    *out = 0;
+    for (int64_t i = 0; i < pieces; i++)
+        *out += reduction.sums[i];
+fail:
+    return st;
+}
+
+md_status cpu_sum_squares(struct stream *stream, struct tensor *out, const struct tensor *in)
+{
+    double total = 0;
+    md_status st = sum(&total, stream, in);
+    if (st == MD_OK)
+        *(float *)out->data = (float)total;
+    return st;
+}
+
+/* The square of a finite float is finite in double, and so is the sum of fewer than 2^700. */
+md_status cpu_all_finite(struct stream *stream, struct tensor *out, const struct tensor *in)
+{
+    double total = 0;
+    md_status st = sum(&total, stream, in);
+    if (st == MD_OK)
+        *(int32_t *)out->data = isfinite(total) ? 1 : 0;
+    return st;
+}
