@@ -12,8 +12,8 @@
  * others, towards opaque. */
 struct pen {
     uint8_t value[4];
-    int     channels;
-    float   alpha;
+    int channels;
+    float alpha;
 };
 
 static struct pen pen_of(const md_image *image, struct draw_color color)
@@ -77,7 +77,8 @@ static float distance_squared(const struct segment *s, float x, float y)
     float dx = s->x1 - s->x0;
     float dy = s->y1 - s->y0;
     float length = dx * dx + dy * dy;
-    float t = length > 0.0f ? clamp(((x - s->x0) * dx + (y - s->y0) * dy) / length, 0.0f, 1.0f) : 0.0f;
+    float t =
+        length > 0.0f ? clamp(((x - s->x0) * dx + (y - s->y0) * dy) / length, 0.0f, 1.0f) : 0.0f;
     float to_x = s->x0 + t * dx - x;
     float to_y = s->y0 + t * dy - y;
     return to_x * to_x + to_y * to_y;
@@ -129,10 +130,12 @@ void paint_segments(md_image *image, const struct segment *segments, size_t coun
         for (int x = (int)clamp(floorf(from), 0.0f, (float)image->width); x < last; x++) {
             float nearest = INFINITY;
             for (size_t i = 0; i < count; i++)
-                nearest = fminf(nearest, distance_squared(&segments[i], (float)x + 0.5f, (float)y + 0.5f));
+                nearest = fminf(nearest,
+                                distance_squared(&segments[i], (float)x + 0.5f, (float)y + 0.5f));
             float coverage = edge - sqrtf(nearest);
             if (coverage > 0.0f)
-                blend(image->data + y * image->stride + x * pen.channels, &pen, fminf(coverage, 1.0f));
+                blend(image->data + y * image->stride + x * pen.channels, &pen,
+                      fminf(coverage, 1.0f));
         }
     }
 }
@@ -157,7 +160,8 @@ static void clip_axis(double *from, double *to, double start, double step, doubl
     *to = fmin(*to, fmax(a, b));
 }
 
-void draw_line(md_image *image, float x0, float y0, float x1, float y1, float width, struct draw_color color)
+void draw_line(md_image *image, float x0, float y0, float x1, float y1, float width,
+               struct draw_color color)
 {
     if (!is_finite4(x0, y0, x1, y1) || !(width > 0.0f) || !isfinite(width))
         return;
@@ -170,12 +174,13 @@ void draw_line(md_image *image, float x0, float y0, float x1, float y1, float wi
     clip_axis(&from, &to, y0, dy, -margin, image->height + margin);
     if (from > to)
         return;
-    const struct segment clipped = {(float)(x0 + from * dx), (float)(y0 + from * dy), (float)(x0 + to * dx),
-                                    (float)(y0 + to * dy)};
+    const struct segment clipped = {(float)(x0 + from * dx), (float)(y0 + from * dy),
+                                    (float)(x0 + to * dx), (float)(y0 + to * dy)};
     paint_segments(image, &clipped, 1, width, color);
 }
 
-void draw_box(md_image *image, float x0, float y0, float x1, float y1, float width, struct draw_color color)
+void draw_box(md_image *image, float x0, float y0, float x1, float y1, float width,
+              struct draw_color color)
 {
     if (!is_finite4(x0, y0, x1, y1) || !(width > 0.0f) || !isfinite(width))
         return;

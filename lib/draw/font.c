@@ -15,18 +15,20 @@
 enum { LINE_UNITS = 44, ABOVE_CAPITALS = 7, SPACING = 8 };
 
 struct glyph {
-    uint32_t    code; /* Unicode */
-    int         width;
+    uint32_t code; /* Unicode */
+    int width;
     const char *path;
 };
 
+/* clang-format off */
 static const struct glyph ascii[] = {
     {' ', 3, ""},
     {'!', 0, "M0 0L0 19M0 27L0 28"},
     {'"', 6, "M0 0L0 7M6 0L6 7"},
     {'#', 18, "M6 2L3 26M15 2L12 26M1 9L18 9M0 19L17 19"},
     {'$', 16, "M16 6Q14 2 8 2Q0 2 0 8Q0 13 8 14Q16 15 16 20Q16 26 8 26Q2 26 0 22M8 -2L8 30"},
-    {'%', 24, "M20 0L4 28M5 0Q10 0 10 6Q10 12 5 12Q0 12 0 6Q0 0 5 0M19 16Q24 16 24 22Q24 28 19 28Q14 28 14 22Q14 16 19 16"},
+    {'%', 24, "M20 0L4 28M5 0Q10 0 10 6Q10 12 5 12Q0 12 0 6Q0 0 5 0"
+              "M19 16Q24 16 24 22Q24 28 19 28Q14 28 14 22Q14 16 19 16"},
     {'&', 20, "M20 28L5 10Q2 6 4 3Q6 0 9 0Q14 0 14 5Q14 9 8 12Q0 15 0 21Q0 28 8 28Q16 28 18 16"},
     {'\'', 0, "M0 0L0 7"},
     {'(', 6, "M6 -3Q0 4 0 15Q0 26 6 33"},
@@ -53,7 +55,8 @@ static const struct glyph ascii[] = {
     {'=', 16, "M0 12L16 12M0 20L16 20"},
     {'>', 15, "M0 8L15 16L0 24"},
     {'?', 14, "M0 6Q1 0 7 0Q14 0 14 6Q14 10 10 13Q7 15 7 20M7 27L7 28"},
-    {'@', 28, "M20 10L20 17Q20 21 24 21Q28 21 28 13Q28 0 14 0Q0 0 0 15Q0 30 14 30Q19 30 23 28M20 15Q20 9 14 9Q8 9 8 15Q8 21 14 21Q20 21 20 15"},
+    {'@', 28, "M20 10L20 17Q20 21 24 21Q28 21 28 13Q28 0 14 0Q0 0 0 15Q0 30 14 30Q19 30 23 28"
+              "M20 15Q20 9 14 9Q8 9 8 15Q8 21 14 21Q20 21 20 15"},
     {'A', 20, "M0 28L10 0L20 28M3 19L17 19"},
     {'B', 17, "M0 14L10 14Q16 14 16 7Q16 0 10 0L0 0L0 28L10 28Q17 28 17 21Q17 14 10 14"},
     {'C', 19, "M19 6Q17 0 10 0Q0 0 0 14Q0 28 10 28Q17 28 19 22"},
@@ -136,6 +139,8 @@ static const struct glyph others[] = {
     {0x2026, 20, "M0 27L0 28M10 27L10 28M20 27L20 28"},
 };
 
+/* clang-format on */
+
 static const struct glyph missing = {0, 14, "M0 0L14 0L14 28L0 28L0 0"};
 
 /* ---- text to glyphs ------------------------------------------------------------------------ */
@@ -144,8 +149,11 @@ static const struct glyph missing = {0, 14, "M0 0L14 0L14 28L0 28L0 0"};
 static uint32_t next_code(const char **text)
 {
     const unsigned char *p = (const unsigned char *)*text;
-    int more = p[0] < 0x80 ? 0 : p[0] >= 0xc2 && p[0] < 0xe0 ? 1 : p[0] >= 0xe0 && p[0] < 0xf0 ? 2
-             : p[0] >= 0xf0 && p[0] < 0xf5 ? 3 : -1;
+    int more = p[0] < 0x80                   ? 0
+               : p[0] >= 0xc2 && p[0] < 0xe0 ? 1
+               : p[0] >= 0xe0 && p[0] < 0xf0 ? 2
+               : p[0] >= 0xf0 && p[0] < 0xf5 ? 3
+                                             : -1;
     uint32_t code = more <= 0 ? p[0] : p[0] & (0x3fu >> more);
     for (int i = 1; i <= more; i++) {
         if ((p[i] & 0xc0) != 0x80) {
@@ -214,15 +222,15 @@ enum { MOST_SEGMENTS = 192, CURVE_STEPS = 8 };
 
 struct strokes {
     struct segment segments[MOST_SEGMENTS];
-    size_t         count;
-    float          x, y; /* the pen, in units */
+    size_t count;
+    float x, y; /* the pen, in units */
 };
 
 static void stroke_to(struct strokes *strokes, const struct metrics *m, float x, float y)
 {
     if (strokes->count < MOST_SEGMENTS)
-        strokes->segments[strokes->count++] =
-            (struct segment){strokes->x * m->scale, place_y(m, strokes->y), x * m->scale, place_y(m, y)};
+        strokes->segments[strokes->count++] = (struct segment){
+            strokes->x * m->scale, place_y(m, strokes->y), x * m->scale, place_y(m, y)};
     strokes->x = x;
     strokes->y = y;
 }
@@ -274,7 +282,8 @@ float draw_text_width(const char *utf8, float height)
     return width;
 }
 
-void draw_text(md_image *image, float x, float y, const char *utf8, float height, struct draw_color color)
+void draw_text(md_image *image, float x, float y, const char *utf8, float height,
+               struct draw_color color)
 {
     if (!isfinite(x) || !isfinite(y) || !isfinite(height) || height < 1.0f || height > 1e4f ||
         y > (float)image->height || y + height < 0.0f)

@@ -10,7 +10,7 @@
 struct draw_color draw_class_color(int class_id)
 {
     static const struct draw_color base[7] = {
-        {86, 180, 233, 255}, {213, 94, 0, 255},  {0, 158, 115, 255},  {240, 228, 66, 255},
+        {86, 180, 233, 255},  {213, 94, 0, 255},  {0, 158, 115, 255}, {240, 228, 66, 255},
         {204, 121, 167, 255}, {230, 159, 0, 255}, {0, 114, 178, 255},
     };
     unsigned index = (unsigned)class_id;
@@ -27,7 +27,8 @@ struct draw_color draw_class_color(int class_id)
 static struct draw_color readable_on(struct draw_color ground)
 {
     int light = (ground.r * 299 + ground.g * 587 + ground.b * 114) / 1000;
-    return light > 120 ? (struct draw_color){16, 16, 16, 255} : (struct draw_color){255, 255, 255, 255};
+    return light > 120 ? (struct draw_color){16, 16, 16, 255}
+                       : (struct draw_color){255, 255, 255, 255};
 }
 
 /* ---- labelled boxes -------------------------------------------------------------------------- */

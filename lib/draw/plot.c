@@ -19,13 +19,13 @@ static const float title_size = 22.0f, text_size = 15.0f, row = 24.0f, swatch = 
 
 struct layout {
     struct plot_axis x, y;
-    float            left, right, top, bottom; /* of the area of the curves */
+    float left, right, top, bottom; /* of the area of the curves */
 };
 
 /* ---- shapes --------------------------------------------------------------------------------- */
 
-static md_status add_item(struct plot_list *list, struct plot_item item, const struct plot_point *points,
-                          size_t count)
+static md_status add_item(struct plot_list *list, struct plot_item item,
+                          const struct plot_point *points, size_t count)
 {
     md_status st = MD_OK;
     struct plot_point *kept = NULL;
@@ -43,17 +43,20 @@ fail:
     return st;
 }
 
-static md_status add_line(struct plot_list *list, float x0, float y0, float x1, float y1, float width,
-                          struct draw_color color)
+static md_status add_line(struct plot_list *list, float x0, float y0, float x1, float y1,
+                          float width, struct draw_color color)
 {
     const struct plot_point ends[2] = {{x0, y0}, {x1, y1}};
-    return add_item(list, (struct plot_item){.shape = PLOT_LINE, .color = color, .size = width}, ends, 2);
+    return add_item(list, (struct plot_item){.shape = PLOT_LINE, .color = color, .size = width},
+                    ends, 2);
 }
 
-static md_status add_dot(struct plot_list *list, float x, float y, float radius, struct draw_color color)
+static md_status add_dot(struct plot_list *list, float x, float y, float radius,
+                         struct draw_color color)
 {
     const struct plot_point center = {x, y};
-    return add_item(list, (struct plot_item){.shape = PLOT_DOT, .color = color, .size = radius}, &center, 1);
+    return add_item(list, (struct plot_item){.shape = PLOT_DOT, .color = color, .size = radius},
+                    &center, 1);
 }
 
 static md_status add_text(struct plot_list *list, float x, float y, const char *text, float size,
@@ -63,8 +66,11 @@ static md_status add_text(struct plot_list *list, float x, float y, const char *
     const struct plot_point at = {x, y};
     const char *copy = NULL;
     TRY(arena_copy_string(&list->arena, &copy, text, strlen(text)));
-    TRY(add_item(list, (struct plot_item){.shape = PLOT_TEXT, .color = color, .size = size, .anchor = anchor,
-                                          .text = copy}, &at, 1));
+    TRY(add_item(
+        list,
+        (struct plot_item){
+            .shape = PLOT_TEXT, .color = color, .size = size, .anchor = anchor, .text = copy},
+        &at, 1));
 fail:
     return st;
 }
@@ -74,9 +80,9 @@ fail:
 /* A faint series takes the colour of the next one that is not: the curve made from it. */
 static struct draw_color series_color(const struct plot *plot, size_t index)
 {
-    static const struct draw_color colors[7] = {{0, 114, 178, 255}, {213, 94, 0, 255},   {0, 158, 115, 255},
-                                                {170, 80, 150, 255}, {230, 159, 0, 255}, {86, 180, 233, 255},
-                                                {90, 90, 90, 255}};
+    static const struct draw_color colors[7] = {
+        {0, 114, 178, 255}, {213, 94, 0, 255},   {0, 158, 115, 255}, {170, 80, 150, 255},
+        {230, 159, 0, 255}, {86, 180, 233, 255}, {90, 90, 90, 255}};
     size_t strong = 0;
     for (size_t i = 0; i < index; i++)
         strong += !plot->series[i].faint;
@@ -125,7 +131,8 @@ static float sharp(float value)
     return floorf(value) + 0.5f;
 }
 
-static md_status add_axes(struct plot_list *list, const struct layout *layout, const struct plot *plot)
+static md_status add_axes(struct plot_list *list, const struct layout *layout,
+                          const struct plot *plot)
 {
     md_status st = MD_OK;
     char text[32];
@@ -139,13 +146,15 @@ static md_status add_axes(struct plot_list *list, const struct layout *layout, c
         float y = sharp(plot_axis_pixel(&layout->y, layout->y.ticks[i]));
         plot_format_tick(text, layout->y.ticks[i], layout->y.step);
         TRY(add_line(list, layout->left, y, layout->right, y, 1.0f, grid));
-        TRY(add_text(list, layout->left - 8.0f, y - text_size * 0.5f, text, text_size, PLOT_RIGHT, soft_ink));
+        TRY(add_text(list, layout->left - 8.0f, y - text_size * 0.5f, text, text_size, PLOT_RIGHT,
+                     soft_ink));
     }
     TRY(add_line(list, layout->left, layout->bottom, layout->right, layout->bottom, 1.0f, frame));
     TRY(add_line(list, layout->left, layout->top, layout->left, layout->bottom, 1.0f, frame));
     TRY(add_text(list, (layout->left + layout->right) * 0.5f, layout->bottom + 30.0f,
                  plot->x_label ? plot->x_label : "", text_size, PLOT_MIDDLE, ink));
-    TRY(add_text(list, edge, layout->top - row, plot->y_label ? plot->y_label : "", text_size, PLOT_LEFT, ink));
+    TRY(add_text(list, edge, layout->top - row, plot->y_label ? plot->y_label : "", text_size,
+                 PLOT_LEFT, ink));
 fail:
     return st;
 }
@@ -158,7 +167,8 @@ static size_t thin_out(struct plot_point *points, size_t count)
     for (size_t start = 0, end; start < count; start = end) {
         size_t low = start;
         size_t high = start;
-        for (end = start + 1; end < count && floorf(points[end].x) == floorf(points[start].x); end++) {
+        for (end = start + 1; end < count && floorf(points[end].x) == floorf(points[start].x);
+             end++) {
             low = points[end].y < points[low].y ? end : low;
             high = points[end].y > points[high].y ? end : high;
         }
@@ -170,8 +180,8 @@ static size_t thin_out(struct plot_point *points, size_t count)
     return kept;
 }
 
-static md_status add_series(struct plot_list *list, const struct layout *layout, const struct plot *plot,
-                            size_t index)
+static md_status add_series(struct plot_list *list, const struct layout *layout,
+                            const struct plot *plot, size_t index)
 {
     md_status st = MD_OK;
     const struct plot_series *series = &plot->series[index];
@@ -185,7 +195,8 @@ static md_status add_series(struct plot_list *list, const struct layout *layout,
                                                   plot_axis_pixel(&layout->y, series->y[i])};
     if (!series->markers)
         count = thin_out(points, count);
-    struct plot_item line = {.shape = PLOT_LINE, .color = color, .size = series->faint ? 1.2f : 2.0f};
+    struct plot_item line = {
+        .shape = PLOT_LINE, .color = color, .size = series->faint ? 1.2f : 2.0f};
     if (count > 1)
         TRY(add_item(list, line, points, count));
     for (size_t i = 0; i < count && (series->markers || count == 1); i++) {
@@ -197,7 +208,8 @@ fail:
     return st;
 }
 
-static md_status add_marks(struct plot_list *list, const struct layout *layout, const struct plot *plot)
+static md_status add_marks(struct plot_list *list, const struct layout *layout,
+                           const struct plot *plot)
 {
     md_status st = MD_OK;
     for (size_t i = 0; i < plot->mark_count; i++) {
@@ -209,15 +221,20 @@ static md_status add_marks(struct plot_list *list, const struct layout *layout, 
             continue;
         x = sharp(x);
         const struct plot_point ends[2] = {{x, layout->top}, {x, layout->bottom}};
-        TRY(add_item(list, (struct plot_item){.shape = PLOT_LINE, .color = soft_ink, .size = 1.2f, .dashed = true},
-                     ends, 2));
+        TRY(add_item(
+            list,
+            (struct plot_item){.shape = PLOT_LINE, .color = soft_ink, .size = 1.2f, .dashed = true},
+            ends, 2));
         const char *text = mark->text ? mark->text : "";
         float width = draw_text_width(text, text_size) * 1.1f + 8.0f;
         bool leftwards = x + 4.0f + width > layout->right;
         float left = leftwards ? x - 4.0f - width : x + 4.0f;
-        const struct plot_point box[2] = {{left, layout->top + 4.0f}, {left + width, layout->top + 24.0f}};
+        const struct plot_point box[2] = {{left, layout->top + 4.0f},
+                                          {left + width, layout->top + 24.0f}};
         if (text[0])
-            TRY(add_item(list, (struct plot_item){.shape = PLOT_RECT, .color = {255, 255, 255, 215}}, box, 2));
+            TRY(add_item(list,
+                         (struct plot_item){.shape = PLOT_RECT, .color = {255, 255, 255, 215}}, box,
+                         2));
         TRY(add_text(list, leftwards ? x - 8.0f : x + 8.0f, layout->top + 6.0f, text, text_size,
                      leftwards ? PLOT_RIGHT : PLOT_LEFT, ink));
     }
@@ -242,7 +259,8 @@ static md_status add_legend(struct plot_list *list, float *height, const struct 
         if (list) {
             struct draw_color color = series_color(plot, i);
             float middle = sharp(y + text_size * 0.5f);
-            TRY(add_line(list, x, middle, x + swatch, middle, plot->series[i].faint ? 2.0f : 3.0f, color));
+            TRY(add_line(list, x, middle, x + swatch, middle, plot->series[i].faint ? 2.0f : 3.0f,
+                         color));
             if (plot->series[i].markers)
                 TRY(add_dot(list, x + swatch * 0.5f, middle, 4.5f, color));
             TRY(add_text(list, x + swatch + 8.0f, y, name, text_size, PLOT_LEFT, ink));
@@ -262,11 +280,14 @@ static md_status build(struct plot_list *list, const struct plot *plot)
     float legend = 0.0f;
     float legend_top = edge + title_size + 12.0f;
     TRY(add_legend(NULL, &legend, plot, legend_top));
-    struct layout layout = {.left = sharp(margin_left), .right = sharp(PLOT_WIDTH - margin_right),
-                            .top = sharp(fminf(legend_top + legend + row + 6.0f, PLOT_HEIGHT * 0.7f)),
+    struct layout layout = {.left = sharp(margin_left),
+                            .right = sharp(PLOT_WIDTH - margin_right),
+                            .top =
+                                sharp(fminf(legend_top + legend + row + 6.0f, PLOT_HEIGHT * 0.7f)),
                             .bottom = sharp(PLOT_HEIGHT - margin_bottom)};
     layout.x = (struct plot_axis){.at_low = layout.left, .at_high = layout.right};
-    layout.y = (struct plot_axis){.at_low = layout.bottom, .at_high = layout.top, .log = plot->log_y};
+    layout.y =
+        (struct plot_axis){.at_low = layout.bottom, .at_high = layout.top, .log = plot->log_y};
     bool any = fit_axes(&layout, plot);
 
     const struct plot_point all[2] = {{0.0f, 0.0f}, {PLOT_WIDTH, PLOT_HEIGHT}};
@@ -282,8 +303,8 @@ static md_status build(struct plot_list *list, const struct plot *plot)
             TRY(add_series(list, &layout, plot, i));
     TRY(add_marks(list, &layout, plot));
     if (!any)
-        TRY(add_text(list, (layout.left + layout.right) * 0.5f, (layout.top + layout.bottom) * 0.5f, "no data yet",
-                     title_size, PLOT_MIDDLE, soft_ink));
+        TRY(add_text(list, (layout.left + layout.right) * 0.5f, (layout.top + layout.bottom) * 0.5f,
+                     "no data yet", title_size, PLOT_MIDDLE, soft_ink));
 fail:
     return st;
 }

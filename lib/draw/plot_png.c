@@ -16,8 +16,8 @@ static void paint_dashes(md_image *image, const struct plot_item *item)
     for (float at = 0.0f; at < length; at += dash + gap) {
         float from = at / length;
         float to = fminf(at + dash, length) / length;
-        draw_line(image, a->x + from * (b->x - a->x), a->y + from * (b->y - a->y), a->x + to * (b->x - a->x),
-                  a->y + to * (b->y - a->y), item->size, item->color);
+        draw_line(image, a->x + from * (b->x - a->x), a->y + from * (b->y - a->y),
+                  a->x + to * (b->x - a->x), a->y + to * (b->y - a->y), item->size, item->color);
     }
 }
 
@@ -26,11 +26,18 @@ static void paint_item(md_image *image, const struct plot_item *item)
     const struct plot_point *p = item->points;
     float width;
     switch (item->shape) {
-    case PLOT_RECT: draw_fill(image, p[0].x, p[0].y, p[1].x, p[1].y, item->color); break;
-    case PLOT_DOT: paint_dot(image, p->x, p->y, item->size, item->color); break;
+    case PLOT_RECT:
+        draw_fill(image, p[0].x, p[0].y, p[1].x, p[1].y, item->color);
+        break;
+    case PLOT_DOT:
+        paint_dot(image, p->x, p->y, item->size, item->color);
+        break;
     case PLOT_TEXT:
         width = draw_text_width(item->text, item->size);
-        draw_text(image, p->x - (item->anchor == PLOT_LEFT ? 0.0f : item->anchor == PLOT_RIGHT ? width : width / 2),
+        draw_text(image,
+                  p->x - (item->anchor == PLOT_LEFT    ? 0.0f
+                          : item->anchor == PLOT_RIGHT ? width
+                                                       : width / 2),
                   p->y, item->text, item->size, item->color);
         break;
     case PLOT_LINE:

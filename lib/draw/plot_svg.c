@@ -11,7 +11,8 @@ static md_status put_number(struct buffer *out, const char *before, float value)
 {
     long hundredths = lroundf(value * 100.0f);
     long size = labs(hundredths);
-    return buffer_printf(out, "%s%s%ld.%02ld", before, hundredths < 0 ? "-" : "", size / 100, size % 100);
+    return buffer_printf(out, "%s%s%ld.%02ld", before, hundredths < 0 ? "-" : "", size / 100,
+                         size % 100);
 }
 
 /* Ends the attribute before it. */
@@ -34,11 +35,21 @@ static md_status put_escaped(struct buffer *out, const char *text)
     md_status st = MD_OK;
     for (; *text; text++) {
         switch (*text) {
-        case '<': TRY(buffer_puts(out, "&lt;")); break;
-        case '>': TRY(buffer_puts(out, "&gt;")); break;
-        case '&': TRY(buffer_puts(out, "&amp;")); break;
-        case '"': TRY(buffer_puts(out, "&quot;")); break;
-        default: TRY(buffer_append(out, (unsigned char)*text < ' ' ? " " : text, 1)); break;
+        case '<':
+            TRY(buffer_puts(out, "&lt;"));
+            break;
+        case '>':
+            TRY(buffer_puts(out, "&gt;"));
+            break;
+        case '&':
+            TRY(buffer_puts(out, "&amp;"));
+            break;
+        case '"':
+            TRY(buffer_puts(out, "&quot;"));
+            break;
+        default:
+            TRY(buffer_append(out, (unsigned char)*text < ' ' ? " " : text, 1));
+            break;
         }
     }
 fail:
@@ -109,10 +120,14 @@ fail:
 static md_status put_item(struct buffer *out, const struct plot_item *item)
 {
     switch (item->shape) {
-    case PLOT_RECT: return put_rect(out, item);
-    case PLOT_LINE: return put_line(out, item);
-    case PLOT_DOT: return put_dot(out, item);
-    case PLOT_TEXT: return put_text(out, item);
+    case PLOT_RECT:
+        return put_rect(out, item);
+    case PLOT_LINE:
+        return put_line(out, item);
+    case PLOT_DOT:
+        return put_dot(out, item);
+    case PLOT_TEXT:
+        return put_text(out, item);
     }
     return ERROR(MD_EINTERNAL, "plot shape %d", (int)item->shape);
 }
@@ -122,10 +137,11 @@ md_status plot_write_svg(const struct plot_list *list, struct memory *memory, co
     md_status st = MD_OK;
     struct buffer out;
     buffer_init(&out, memory);
-    TRY(buffer_printf(&out,
-                      "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%d\" height=\"%d\" viewBox=\"0 0 %d %d\" "
-                      "font-family=\"Helvetica, Arial, sans-serif\" fill=\"none\" stroke-linejoin=\"round\">\n",
-                      PLOT_WIDTH, PLOT_HEIGHT, PLOT_WIDTH, PLOT_HEIGHT));
+    TRY(buffer_printf(
+        &out,
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%d\" height=\"%d\" viewBox=\"0 0 %d %d\" "
+        "font-family=\"Helvetica, Arial, sans-serif\" fill=\"none\" stroke-linejoin=\"round\">\n",
+        PLOT_WIDTH, PLOT_HEIGHT, PLOT_WIDTH, PLOT_HEIGHT));
     for (size_t i = 0; i < list->count; i++)
         TRY(put_item(&out, &list->items[i]));
     TRY(buffer_puts(&out, "</svg>\n"));

@@ -10,7 +10,8 @@ static md_status decode_pixels(md_image *out, struct memory *memory, enum image_
 {
     (void)memory;
     switch (kind) {
-    case IMAGE_BMP: return decode_bmp(out, file);
+    case IMAGE_BMP:
+        return decode_bmp(out, file);
     case IMAGE_JPEG:
 #ifdef MD_WITH_JPEG
         return decode_jpeg(out, memory, file);
@@ -27,7 +28,8 @@ static md_status decode_pixels(md_image *out, struct memory *memory, enum image_
     return ERROR(MD_EINTERNAL, "%s: image kind %d", file->name, (int)kind);
 }
 
-md_status image_decode(md_image *out, struct memory *memory, const char *name, const void *bytes, size_t size)
+md_status image_decode(md_image *out, struct memory *memory, const char *name, const void *bytes,
+                       size_t size)
 {
     md_status st = MD_OK;
     md_image image = {0};

@@ -8,13 +8,30 @@ enum { FILE_HEADER = 14, CORE_HEADER = 12, INFO_HEADER = 40, LARGEST_HEADER = 12
 enum { PLAIN = 0, BITFIELDS = 3, ALPHA_BITFIELDS = 6 };
 
 struct bmp {
-    int      width, height;
-    bool     top_down;
+    int width, height;
+    bool top_down;
     uint32_t bits, compression;
-    size_t   palette_at, palette_count, palette_step;
-    size_t   pixels_at, stride;
+    size_t palette_at, palette_count, palette_step;
+    size_t pixels_at, stride;
     uint32_t mask[3];
 };
+
+/* Two generations of headers: 16-bit sizes, and 32-bit ones with a signed height. */
+static md_status read_size(struct bmp *bmp, const struct encoded *file, bool core)
+{
+    const unsigned char *p = file->bytes + FILE_HEADER;
+    int64_t width = core ? (int64_t)read_u16_little(p + 4) : (int32_t)read_u32_little(p + 4);
+    int64_t height = core ? (int64_t)read_u16_little(p + 6) : (int32_t)read_u32_little(p + 8);
+    bmp->top_down = height < 0;
+    if (height < 0)
+        height = -height;
+    md_status st = header_check_size(file, width > 0 ? (uint64_t)width : 0, (uint64_t)height);
+    if (st < 0)
+        return st;
+    bmp->width = (int)width;
+    bmp->height = (int)height;
+    return MD_OK;
+}
 
 static md_status read_fields(struct bmp *bmp, const struct encoded *file)
 {
@@ -22,21 +39,16 @@ static md_status read_fields(struct bmp *bmp, const struct encoded *file)
     if (file->size < FILE_HEADER + CORE_HEADER)
         return ERROR(MD_EFORMAT, "%s: the file ends inside its header, at byte %zu; copy it again",
                      file->name, file->size);
-    uint32_t header = read_u32_little(p + 14);
-    if (header > LARGEST_HEADER || header > file->size - FILE_HEADER ||
-        (header != CORE_HEADER && header < INFO_HEADER))
-        return ERROR(MD_EFORMAT, "%s: a BMP header of %u bytes in a file of %zu; write the file anew", file->name,
-                     header, file->size);
+    uint32_t header = read_u32_little(p + FILE_HEADER);
     bool core = header == CORE_HEADER;
-    int64_t width = core ? (int64_t)read_u16_little(p + 18) : (int32_t)read_u32_little(p + 18);
-    int64_t height = core ? (int64_t)read_u16_little(p + 20) : (int32_t)read_u32_little(p + 22);
-    md_status st = header_check_size(file, width > 0 ? (uint64_t)width : 0,
-                                     (uint64_t)(height < 0 ? -height : height));
+    if (header > LARGEST_HEADER || header > file->size - FILE_HEADER ||
+        (!core && header < INFO_HEADER))
+        return ERROR(MD_EFORMAT,
+                     "%s: a BMP header of %u bytes in a file of %zu; write the file anew",
+                     file->name, header, file->size);
+    md_status st = read_size(bmp, file, core);
     if (st < 0)
         return st;
-    bmp->width = (int)width;
-    bmp->height = (int)(height < 0 ? -height : height);
-    bmp->top_down = height < 0;
     bmp->bits = read_u16_little(p + (core ? 24 : 28));
     bmp->compression = core ? PLAIN : read_u32_little(p + 30);
     bmp->palette_at = FILE_HEADER + header;
@@ -57,12 +69,14 @@ static md_status read_masks(struct bmp *bmp, const struct encoded *file)
         return MD_OK;
     }
     if (file->size < FILE_HEADER + INFO_HEADER + 12)
-        return ERROR(MD_EFORMAT, "%s: the file ends before its colour masks; copy it again", file->name);
+        return ERROR(MD_EFORMAT, "%s: the file ends before its colour masks; copy it again",
+                     file->name);
     for (size_t c = 0; c < 3; c++) {
         bmp->mask[c] = read_u32_little(file->bytes + FILE_HEADER + INFO_HEADER + 4 * c);
         uint32_t ones = bmp->mask[c] ? bmp->mask[c] >> __builtin_ctz(bmp->mask[c]) : 0;
         if (ones == 0 || (ones & (ones + 1)) != 0)
-            return ERROR(MD_EFORMAT, "%s: colour mask %08x is not one run of bits; write the file anew",
+            return ERROR(MD_EFORMAT,
+                         "%s: colour mask %08x is not one run of bits; write the file anew",
                          file->name, bmp->mask[c]);
     }
     return MD_OK;
@@ -74,26 +88,37 @@ static md_status read_palette(struct bmp *bmp, const struct encoded *file)
     if (bmp->palette_count == 0 || bmp->palette_count > most)
         bmp->palette_count = most;
     if (bmp->palette_count * bmp->palette_step > file->size - bmp->palette_at)
-        return ERROR(MD_EFORMAT, "%s: the file ends inside its palette, at byte %zu; copy it again", file->name,
-                     file->size);
+        return ERROR(MD_EFORMAT, "%s: the file ends inside its palette, at byte %zu; copy it again",
+                     file->name, file->size);
     return MD_OK;
+}
+
+static bool is_indexed(const struct bmp *bmp)
+{
+    return bmp->bits == 1 || bmp->bits == 4 || bmp->bits == 8;
+}
+
+static bool is_supported(const struct bmp *bmp)
+{
+    bool wide = bmp->bits == 16 || bmp->bits == 32; /* where masks have a meaning */
+    if (bmp->compression == BITFIELDS || bmp->compression == ALPHA_BITFIELDS)
+        return wide;
+    return bmp->compression == PLAIN && (wide || bmp->bits == 24 || is_indexed(bmp));
 }
 
 static md_status read_bmp(struct bmp *bmp, const struct encoded *file)
 {
     md_status st = MD_OK;
     TRY(read_fields(bmp, file));
-    bool indexed = bmp->bits == 1 || bmp->bits == 4 || bmp->bits == 8;
-    bool direct = bmp->bits == 16 || bmp->bits == 24 || bmp->bits == 32;
-    bool masked = (bmp->compression == BITFIELDS || bmp->compression == ALPHA_BITFIELDS) &&
-                  (bmp->bits == 16 || bmp->bits == 32);
-    if ((!indexed && !direct) || (bmp->compression != PLAIN && !masked))
-        FAIL(MD_EUNSUPPORTED, "%s: BMP with %u bits a pixel and compression %u; save it uncompressed or as PNG",
+    if (!is_supported(bmp))
+        FAIL(MD_EUNSUPPORTED,
+             "%s: BMP with %u bits a pixel and compression %u; save it uncompressed or as PNG",
              file->name, bmp->bits, bmp->compression);
-    TRY(indexed ? read_palette(bmp, file) : read_masks(bmp, file));
+    TRY(is_indexed(bmp) ? read_palette(bmp, file) : read_masks(bmp, file));
     if (bmp->pixels_at < bmp->palette_at || bmp->pixels_at > file->size ||
         bmp->stride * (size_t)bmp->height > file->size - bmp->pixels_at)
-        FAIL(MD_EFORMAT, "%s: %d rows of %zu bytes from byte %zu do not fit into a file of %zu; copy it again",
+        FAIL(MD_EFORMAT,
+             "%s: %d rows of %zu bytes from byte %zu are beyond the %zu of the file; copy it again",
              file->name, bmp->height, bmp->stride, bmp->pixels_at, file->size);
     return MD_OK;
 fail:
@@ -106,8 +131,8 @@ md_status header_read_bmp(struct image_header *out, const struct encoded *file)
     md_status st = read_bmp(&bmp, file);
     if (st < 0)
         return st;
-    *out = (struct image_header){.kind = IMAGE_BMP, .width = bmp.width, .height = bmp.height,
-                                 .orientation = 1};
+    *out = (struct image_header){
+        .kind = IMAGE_BMP, .width = bmp.width, .height = bmp.height, .orientation = 1};
     return MD_OK;
 }
 
@@ -122,7 +147,8 @@ static void indexed_row(uint8_t *out, const unsigned char *row, const struct bmp
         uint32_t shift = (per_byte - 1 - x % per_byte) * bmp->bits;
         uint32_t index = (uint32_t)row[x / per_byte] >> shift & ((1u << bmp->bits) - 1);
         static const unsigned char black[3] = {0};
-        const unsigned char *bgr = index < bmp->palette_count ? palette + index * bmp->palette_step : black;
+        const unsigned char *bgr =
+            index < bmp->palette_count ? palette + index * bmp->palette_step : black;
         out[0] = bgr[2];
         out[1] = bgr[1];
         out[2] = bgr[0];
@@ -132,7 +158,8 @@ static void indexed_row(uint8_t *out, const unsigned char *row, const struct bmp
 static void masked_row(uint8_t *out, const unsigned char *row, const struct bmp *bmp)
 {
     for (int x = 0; x < bmp->width; x++) {
-        uint32_t pixel = bmp->bits == 16 ? read_u16_little(row + 2 * x) : read_u32_little(row + 4 * x);
+        uint32_t pixel =
+            bmp->bits == 16 ? read_u16_little(row + 2 * x) : read_u32_little(row + 4 * x);
         for (int c = 0; c < 3; c++) {
             int shift = __builtin_ctz(bmp->mask[c]);
             uint64_t value = (pixel & bmp->mask[c]) >> shift;
@@ -160,7 +187,7 @@ md_status decode_bmp(md_image *out, const struct encoded *file)
         size_t line = (size_t)(bmp.top_down ? y : bmp.height - 1 - y);
         const unsigned char *row = file->bytes + bmp.pixels_at + line * bmp.stride;
         uint8_t *pixels = out->data + y * out->stride;
-        if (bmp.bits <= 8)
+        if (is_indexed(&bmp))
             indexed_row(pixels, row, &bmp, file->bytes + bmp.palette_at);
         else if (bmp.bits == 24)
             bgr_row(pixels, row, bmp.width);

@@ -23,13 +23,13 @@ static const uint64_t most_scanned_pixels = (uint64_t)IMAGE_MAX_PIXELS * 32;
 
 struct decoder {
     struct jpeg_decompress_struct jpeg;
-    struct jpeg_error_mgr         errors;
-    struct jpeg_progress_mgr      progress;
-    struct jpeg_source_mgr        source;
-    jmp_buf                       back;
-    const struct encoded         *file;
-    md_status                     status;
-    uint8_t                      *cmyk_row;
+    struct jpeg_error_mgr errors;
+    struct jpeg_progress_mgr progress;
+    struct jpeg_source_mgr source;
+    jmp_buf back;
+    const struct encoded *file;
+    md_status status;
+    uint8_t *cmyk_row;
 };
 
 /* ---- what libjpeg calls ---------------------------------------------------------- */
@@ -41,8 +41,9 @@ static void stop(j_common_ptr jpeg)
     decoder->errors.format_message(jpeg, text);
     int code = decoder->errors.msg_code;
     bool memory = code == JERR_OUT_OF_MEMORY || code == JERR_NO_BACKING_STORE;
-    decoder->status = error_set(memory ? MD_ENOMEM : MD_EFORMAT, __FILE__, __LINE__,
-                                "%s: JPEG: %s; copy or write the file anew", decoder->file->name, text);
+    decoder->status =
+        error_set(memory ? MD_ENOMEM : MD_EFORMAT, __FILE__, __LINE__,
+                  "%s: JPEG: %s; copy or write the file anew", decoder->file->name, text);
     longjmp(decoder->back, 1);
 }
 
@@ -69,8 +70,8 @@ static void on_progress(j_common_ptr jpeg)
     uint64_t pixels = (uint64_t)decoder->jpeg.image_width * decoder->jpeg.image_height;
     if (scans <= MOST_SCANS && scans * pixels <= most_scanned_pixels)
         return;
-    decoder->status = ERROR(MD_EFORMAT, "%s: JPEG with more than %d scans; save it anew", decoder->file->name,
-                            (int)scans - 1);
+    decoder->status = ERROR(MD_EFORMAT, "%s: JPEG with more than %d scans; save it anew",
+                            decoder->file->name, (int)scans - 1);
     longjmp(decoder->back, 1);
 }
 

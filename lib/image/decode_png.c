@@ -10,20 +10,21 @@
 #include "image/codec.h"
 
 struct decoder {
-    png_structp           png;
-    png_infop             info;
+    png_structp png;
+    png_infop info;
     const struct encoded *file;
-    struct memory        *memory;
-    size_t                at; /* bytes read */
-    md_status             status;
+    struct memory *memory;
+    size_t at; /* bytes read */
+    md_status status;
 };
 
 static void on_error(png_structp png, png_const_charp text)
 {
     struct decoder *decoder = png_get_error_ptr(png);
     if (decoder->status == MD_OK)
-        decoder->status = ERROR(MD_EFORMAT, "%s: PNG: %s, near byte %zu; copy or write the file anew",
-                                decoder->file->name, text, decoder->at);
+        decoder->status =
+            ERROR(MD_EFORMAT, "%s: PNG: %s, near byte %zu; copy or write the file anew",
+                  decoder->file->name, text, decoder->at);
     png_longjmp(png, 1);
 }
 
@@ -113,7 +114,8 @@ md_status decode_png(md_image *out, struct memory *memory, const struct encoded 
     decoder.png = png_create_read_struct_2(PNG_LIBPNG_VER_STRING, &decoder, on_error, on_warning,
                                            &decoder, on_alloc, on_free);
     if (!decoder.png)
-        return decoder.status < 0 ? decoder.status : ERROR(MD_ENOMEM, "%s: libpng does not start", file->name);
+        return decoder.status < 0 ? decoder.status
+                                  : ERROR(MD_ENOMEM, "%s: libpng does not start", file->name);
     decode_guarded(&decoder, out);
     png_destroy_read_struct(&decoder.png, &decoder.info, NULL);
     return decoder.status;

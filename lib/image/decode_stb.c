@@ -72,9 +72,11 @@ md_status decode_stb(md_image *out, const struct encoded *file)
     int width = 0;
     int height = 0;
     int channels = 0;
-    stbi_uc *pixels = stbi_load_from_memory(file->bytes, (int)file->size, &width, &height, &channels, 3);
+    stbi_uc *pixels =
+        stbi_load_from_memory(file->bytes, (int)file->size, &width, &height, &channels, 3);
     if (!pixels)
-        return ERROR(MD_EFORMAT, "%s: its pixels cannot be decoded; write the file anew", file->name);
+        return ERROR(MD_EFORMAT, "%s: its pixels cannot be decoded; write the file anew",
+                     file->name);
     bool same = width == out->width && height == out->height;
     if (same)
         memcpy(out->data, pixels, (size_t)out->stride * (size_t)height);

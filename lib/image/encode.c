@@ -47,9 +47,12 @@ fail:
 static md_status encode(struct buffer *out, const md_image *image, enum image_kind kind)
 {
     switch (kind) {
-    case IMAGE_JPEG: return encode_jpeg(out, image, JPEG_QUALITY);
-    case IMAGE_PNG: return encode_png(out, image);
-    case IMAGE_BMP: return encode_bmp(out, image);
+    case IMAGE_JPEG:
+        return encode_jpeg(out, image, JPEG_QUALITY);
+    case IMAGE_PNG:
+        return encode_png(out, image);
+    case IMAGE_BMP:
+        return encode_bmp(out, image);
     }
     return ERROR(MD_EINTERNAL, "image kind %d", (int)kind);
 }
@@ -57,9 +60,10 @@ static md_status encode(struct buffer *out, const md_image *image, enum image_ki
 static md_status kind_of(enum image_kind *out, const char *path)
 {
     static const struct {
-        const char     *suffix;
+        const char *suffix;
         enum image_kind kind;
-    } known[] = {{".png", IMAGE_PNG}, {".jpg", IMAGE_JPEG}, {".jpeg", IMAGE_JPEG}, {".bmp", IMAGE_BMP}};
+    } known[] = {
+        {".png", IMAGE_PNG}, {".jpg", IMAGE_JPEG}, {".jpeg", IMAGE_JPEG}, {".bmp", IMAGE_BMP}};
     for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
         if (strcasecmp(path_suffix(path), known[i].suffix) == 0) {
             *out = known[i].kind;

@@ -14,12 +14,12 @@ enum { LARGEST_SIDE = 65500 }; /* JPEG_MAX_DIMENSION */
 
 struct encoder {
     struct jpeg_compress_struct jpeg;
-    struct jpeg_error_mgr       errors;
+    struct jpeg_error_mgr errors;
     struct jpeg_destination_mgr target;
-    jmp_buf                     back;
-    struct buffer              *out;
-    md_status                   status;
-    JOCTET                      chunk[16384];
+    jmp_buf back;
+    struct buffer *out;
+    md_status status;
+    JOCTET chunk[16384];
 };
 
 static void stop(j_common_ptr jpeg)
@@ -96,7 +96,8 @@ static void encode_guarded(struct encoder *encoder, const md_image *rgb, int qua
 md_status encode_jpeg(struct buffer *out, const md_image *rgb, int quality)
 {
     if (rgb->width > LARGEST_SIDE || rgb->height > LARGEST_SIDE)
-        return ERROR(MD_EINVAL, "a JPEG has sides of at most %d pixels, not %d x %d; save it as .png",
+        return ERROR(MD_EINVAL,
+                     "a JPEG has sides of at most %d pixels, not %d x %d; save it as .png",
                      LARGEST_SIDE, rgb->width, rgb->height);
     struct encoder encoder;
     memset(&encoder, 0, sizeof encoder);

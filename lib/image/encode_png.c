@@ -18,10 +18,10 @@ static int color_type(md_pixel_format format)
 #include <png.h>
 
 struct encoder {
-    png_structp    png;
-    png_infop      info;
+    png_structp png;
+    png_infop info;
     struct buffer *out;
-    md_status      status;
+    md_status status;
 };
 
 static void on_error(png_structp png, png_const_charp text)
@@ -141,8 +141,9 @@ static md_status store(struct buffer *out, const struct buffer *bytes)
     TRY(buffer_append(out, "\x78\x01", 2));
     for (size_t at = 0; at < bytes->length;) {
         size_t size = bytes->length - at < 65535 ? bytes->length - at : 65535;
-        const unsigned char head[5] = {at + size == bytes->length, size & 255, (unsigned char)(size >> 8),
-                                       ~size & 255, (unsigned char)(~size >> 8 & 255)};
+        const unsigned char head[5] = {at + size == bytes->length, size & 255,
+                                       (unsigned char)(size >> 8), ~size & 255,
+                                       (unsigned char)(~size >> 8 & 255)};
         TRY(buffer_append(out, head, sizeof head));
         TRY(buffer_append(out, bytes->data + at, size));
         at += size;

@@ -9,18 +9,19 @@
 md_status header_check_size(const struct encoded *file, uint64_t width, uint64_t height)
 {
     if (width < 1 || height < 1)
-        return ERROR(MD_EFORMAT, "%s: the header says %llu x %llu pixels; write the file anew", file->name,
-                     (unsigned long long)width, (unsigned long long)height);
+        return ERROR(MD_EFORMAT, "%s: the header says %llu x %llu pixels; write the file anew",
+                     file->name, (unsigned long long)width, (unsigned long long)height);
     if (width > IMAGE_MAX_PIXELS || height > IMAGE_MAX_PIXELS || width * height > IMAGE_MAX_PIXELS)
-        return ERROR(MD_EFORMAT, "%s: %llu x %llu pixels are over the limit of %d; shrink the picture first",
-                     file->name, (unsigned long long)width, (unsigned long long)height, IMAGE_MAX_PIXELS);
+        return ERROR(
+            MD_EFORMAT, "%s: %llu x %llu pixels are over the limit of %d; shrink the picture first",
+            file->name, (unsigned long long)width, (unsigned long long)height, IMAGE_MAX_PIXELS);
     return MD_OK;
 }
 
 static md_status ends_early(const struct encoded *file)
 {
-    return ERROR(MD_EFORMAT, "%s: the file ends inside its header, at byte %zu; copy it again", file->name,
-                 file->size);
+    return ERROR(MD_EFORMAT, "%s: the file ends inside its header, at byte %zu; copy it again",
+                 file->name, file->size);
 }
 
 /* ---- JPEG ------------------------------------------------------------------- */
@@ -53,12 +54,14 @@ static md_status next_segment(const struct encoded *file, size_t *at, int *marke
         *marker = file->bytes[i++];
     } while (*marker == 0 || stands_alone(*marker));
     if (*marker == MARKER_EOI)
-        return ERROR(MD_EFORMAT, "%s: the JPEG ends without a picture; write the file anew", file->name);
+        return ERROR(MD_EFORMAT, "%s: the JPEG ends without a picture; write the file anew",
+                     file->name);
     if (file->size - i < 2)
         return ends_early(file);
     size_t bytes = read_u16_big(file->bytes + i);
     if (bytes < 2)
-        return ERROR(MD_EFORMAT, "%s: marker 0xff%02x at byte %zu has length %zu; write the file anew",
+        return ERROR(MD_EFORMAT,
+                     "%s: marker 0xff%02x at byte %zu has length %zu; write the file anew",
                      file->name, (unsigned)*marker, i, bytes);
     if (bytes > file->size - i)
         return ends_early(file);
@@ -80,7 +83,8 @@ md_status header_read_jpeg(struct image_header *out, const struct encoded *file)
         TRY(next_segment(file, &at, &marker, &payload, &length));
         if (is_frame(marker) && header.width == 0) {
             if (length < 6)
-                FAIL(MD_EFORMAT, "%s: the JPEG frame header has only %zu bytes; write the file anew",
+                FAIL(MD_EFORMAT,
+                     "%s: the JPEG frame header has only %zu bytes; write the file anew",
                      file->name, length);
             TRY(header_check_size(file, read_u16_big(payload + 3), read_u16_big(payload + 1)));
             header.width = (int)read_u16_big(payload + 3);
@@ -91,7 +95,8 @@ md_status header_read_jpeg(struct image_header *out, const struct encoded *file)
             header.orientation = exif_orientation(payload + 6, length - 6);
     }
     if (header.width == 0)
-        FAIL(MD_EFORMAT, "%s: the JPEG has no frame header before its data; write the file anew", file->name);
+        FAIL(MD_EFORMAT, "%s: the JPEG has no frame header before its data; write the file anew",
+             file->name);
     if (header.orientation == 0)
         header.orientation = 1;
     *out = header;
@@ -124,12 +129,14 @@ md_status header_read_png(struct image_header *out, const struct encoded *file)
         return ends_early(file);
     const unsigned char *chunk = file->bytes + 8;
     if (read_u32_big(chunk) != 13 || memcmp(chunk + 4, "IHDR", 4) != 0)
-        return ERROR(MD_EFORMAT, "%s: the PNG does not begin with its header chunk; write the file anew",
+        return ERROR(MD_EFORMAT,
+                     "%s: the PNG does not begin with its header chunk; write the file anew",
                      file->name);
     md_status st = header_check_size(file, read_u32_big(chunk + 8), read_u32_big(chunk + 12));
     if (st < 0)
         return st;
-    *out = (struct image_header){.kind = IMAGE_PNG, .width = (int)read_u32_big(chunk + 8),
+    *out = (struct image_header){.kind = IMAGE_PNG,
+                                 .width = (int)read_u32_big(chunk + 8),
                                  .height = (int)read_u32_big(chunk + 12),
                                  .orientation = png_orientation(file)};
     return MD_OK;
@@ -147,6 +154,8 @@ md_status header_read(struct image_header *out, const struct encoded *file)
         return header_read_png(out, file);
     if (file->size >= 2 && memcmp(file->bytes, "BM", 2) == 0)
         return header_read_bmp(out, file);
-    return ERROR(MD_EFORMAT, "%s: neither JPEG, PNG nor BMP, judging by its first bytes; convert it to one of them",
-                 file->name);
+    return ERROR(
+        MD_EFORMAT,
+        "%s: neither JPEG, PNG nor BMP, judging by its first bytes; convert it to one of them",
+        file->name);
 }

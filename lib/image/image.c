@@ -19,10 +19,13 @@ int image_channels(md_pixel_format format)
 {
     switch (format) {
     case MD_RGBA8:
-    case MD_BGRA8: return 4;
-    case MD_GRAY8: return 1;
+    case MD_BGRA8:
+        return 4;
+    case MD_GRAY8:
+        return 1;
     case MD_RGB8:
-    case MD_BGR8: break;
+    case MD_BGR8:
+        break;
     }
     return 3;
 }
@@ -31,7 +34,8 @@ md_status image_create(md_image *out, struct memory *memory, int width, int heig
                        md_pixel_format format)
 {
     if (width < 1 || height < 1 || width > IMAGE_MAX_PIXELS / height)
-        return ERROR(MD_EINVAL, "an image of %d x %d pixels: sides are at least 1 and the area at most %d",
+        return ERROR(MD_EINVAL,
+                     "an image of %d x %d pixels: sides are at least 1 and the area at most %d",
                      width, height, IMAGE_MAX_PIXELS);
     size_t stride = (size_t)width * (size_t)image_channels(format);
     struct image_block *block = NULL;
@@ -39,8 +43,12 @@ md_status image_create(md_image *out, struct memory *memory, int width, int heig
     if (st < 0)
         return st;
     block->memory = memory;
-    *out = (md_image){.data = (uint8_t *)block + PIXELS_AT, .width = width, .height = height,
-                      .stride = (ptrdiff_t)stride, .format = format, .owner = block};
+    *out = (md_image){.data = (uint8_t *)block + PIXELS_AT,
+                      .width = width,
+                      .height = height,
+                      .stride = (ptrdiff_t)stride,
+                      .format = format,
+                      .owner = block};
     return MD_OK;
 }
 
@@ -62,11 +70,16 @@ struct layout {
 static struct layout layout_of(md_pixel_format format)
 {
     switch (format) {
-    case MD_BGR8: return (struct layout){2, 1, 0, -1};
-    case MD_RGBA8: return (struct layout){0, 1, 2, 3};
-    case MD_BGRA8: return (struct layout){2, 1, 0, 3};
-    case MD_GRAY8: return (struct layout){0, 0, 0, -1};
-    case MD_RGB8: break;
+    case MD_BGR8:
+        return (struct layout){2, 1, 0, -1};
+    case MD_RGBA8:
+        return (struct layout){0, 1, 2, 3};
+    case MD_BGRA8:
+        return (struct layout){2, 1, 0, 3};
+    case MD_GRAY8:
+        return (struct layout){0, 0, 0, -1};
+    case MD_RGB8:
+        break;
     }
     return (struct layout){0, 1, 2, -1};
 }
@@ -74,7 +87,8 @@ static struct layout layout_of(md_pixel_format format)
 /* Pillow's luma: ITU-R 601-2 in 16-bit fixed point. */
 static uint8_t luma(const uint8_t *pixel, struct layout from)
 {
-    uint32_t sum = pixel[from.r] * 19595u + pixel[from.g] * 38470u + pixel[from.b] * 7471u + 0x8000u;
+    uint32_t sum =
+        pixel[from.r] * 19595u + pixel[from.g] * 38470u + pixel[from.b] * 7471u + 0x8000u;
     return (uint8_t)(sum >> 16);
 }
 
@@ -134,30 +148,43 @@ void image_flip_horizontal(md_image *image)
     }
 }
 
+/* Where the first pixel of the upright picture comes from, and whether its rows were columns. */
+static const struct turn {
+    bool from_right, from_bottom, transposed;
+} turns[9] = {
+    [2] = {true, false, false}, [3] = {true, true, false}, [4] = {false, true, false},
+    [5] = {false, false, true}, [6] = {false, true, true}, [7] = {true, true, true},
+    [8] = {true, false, true},
+};
+
+/* Copies `in` into `out` from its corner on, by signed steps to the next column and row. */
+static void copy_turned(md_image *out, const md_image *in, const struct turn *turn)
+{
+    ptrdiff_t channels = image_channels(in->format);
+    ptrdiff_t along = turn->from_right ? -channels : channels;
+    ptrdiff_t down = turn->from_bottom ? -in->stride : in->stride;
+    const uint8_t *corner = in->data + (turn->from_right ? (in->width - 1) * channels : 0) +
+                            (turn->from_bottom ? (in->height - 1) * in->stride : 0);
+    ptrdiff_t next_pixel = turn->transposed ? down : along;
+    ptrdiff_t next_row = turn->transposed ? along : down;
+    for (int y = 0; y < out->height; y++) {
+        uint8_t *pixel = out->data + y * out->stride;
+        for (int x = 0; x < out->width; x++, pixel += channels)
+            memcpy(pixel, corner + y * next_row + x * next_pixel, (size_t)channels);
+    }
+}
+
 md_status image_orient(md_image *image, struct memory *memory, int orientation)
 {
     if (orientation < 2 || orientation > 8)
         return MD_OK;
-    bool turned = orientation >= 5; /* rows become columns */
-    bool from_right = orientation == 2 || orientation == 3 || orientation == 7 || orientation == 8;
-    bool from_bottom = orientation == 3 || orientation == 4 || orientation == 6 || orientation == 7;
-
+    const struct turn *turn = &turns[orientation];
     md_image out;
-    md_status st = image_create(&out, memory, turned ? image->height : image->width,
-                                turned ? image->width : image->height, image->format);
+    md_status st = image_create(&out, memory, turn->transposed ? image->height : image->width,
+                                turn->transposed ? image->width : image->height, image->format);
     if (st < 0)
         return st;
-    ptrdiff_t channels = image_channels(image->format);
-    ptrdiff_t along = from_right ? -channels : channels; /* to the next column of the input */
-    ptrdiff_t down = from_bottom ? -image->stride : image->stride;
-    const uint8_t *start = image->data + (from_right ? (image->width - 1) * channels : 0) +
-                           (from_bottom ? (image->height - 1) * image->stride : 0);
-    for (int y = 0; y < out.height; y++) {
-        const uint8_t *in = start + y * (turned ? along : down);
-        uint8_t *pixel = out.data + y * out.stride;
-        for (int x = 0; x < out.width; x++, pixel += channels, in += turned ? down : along)
-            memcpy(pixel, in, (size_t)channels);
-    }
+    copy_turned(&out, image, turn);
     image_release(image);
     *image = out;
     return MD_OK;

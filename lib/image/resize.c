@@ -113,9 +113,15 @@ void resize_row_horizontal(uint8_t *out, const uint8_t *in, const struct resize_
                            int channels)
 {
     switch (channels) {
-    case 1: row_horizontal(out, in, axis, 1); break;
-    case 3: row_horizontal(out, in, axis, 3); break;
-    default: row_horizontal(out, in, axis, 4); break;
+    case 1:
+        row_horizontal(out, in, axis, 1);
+        break;
+    case 3:
+        row_horizontal(out, in, axis, 3);
+        break;
+    default:
+        row_horizontal(out, in, axis, 4);
+        break;
     }
 }
 
@@ -151,7 +157,8 @@ static md_status resize_width(md_image *out, struct memory *memory, const md_ima
     TRY(resize_axis_create(&axis, memory, in->width, width));
     int channels = image_channels(in->format);
     for (int y = 0; y < in->height; y++)
-        resize_row_horizontal(wide.data + y * wide.stride, in->data + y * in->stride, &axis, channels);
+        resize_row_horizontal(wide.data + y * wide.stride, in->data + y * in->stride, &axis,
+                              channels);
     resize_axis_free(&axis);
     *out = wide;
     return MD_OK;

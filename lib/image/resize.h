@@ -27,8 +27,8 @@ void      resize_axis_free(struct resize_axis *axis);
 /* One row of `channels` interleaved bytes: out[axis->out * channels] from in[axis->in * channels]. */
 void resize_row_horizontal(uint8_t *out, const uint8_t *in, const struct resize_axis *axis, int channels);
 /* One output row `y` of `bytes` bytes from the rows of `in`, `stride` bytes apart, row 0 at `in`. */
-void resize_row_vertical(uint8_t *out, const uint8_t *in, ptrdiff_t stride, const struct resize_axis *axis,
-                         int y, size_t bytes);
+void resize_row_vertical(uint8_t *out, const uint8_t *in, ptrdiff_t stride,
+                         const struct resize_axis *axis, int y, size_t bytes);
 
 /* The whole image, same format, into a new image of out_width x out_height. */
 md_status image_resize(md_image *out, struct memory *memory, const md_image *in, int out_width,

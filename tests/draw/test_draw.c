@@ -9,7 +9,8 @@
 
 static const struct draw_color white = {255, 255, 255, 255};
 
-static void make_black(md_image *out, struct memory *memory, int width, int height, md_pixel_format format)
+static void make_black(md_image *out, struct memory *memory, int width, int height,
+                       md_pixel_format format)
 {
     ck_assert_int_eq(image_create(out, memory, width, height, format), MD_OK);
     memset(out->data, 0, (size_t)out->stride * (size_t)height);
@@ -38,7 +39,7 @@ START_TEST(fill_covers_parts_of_pixels)
     draw_fill(&image, 2.5f, 3.0f, 5.25f, 4.5f, white);
     ck_assert_int_eq(at(&image, 2, 3), 128); /* half a pixel */
     ck_assert_int_eq(at(&image, 3, 3), 255);
-    ck_assert_int_eq(at(&image, 5, 3), 64);  /* a quarter */
+    ck_assert_int_eq(at(&image, 5, 3), 64); /* a quarter */
     ck_assert_int_eq(at(&image, 3, 4), 128);
     ck_assert_int_eq(at(&image, 2, 4), 64);
     ck_assert_int_eq(at(&image, 1, 3), 0);
@@ -54,7 +55,8 @@ START_TEST(channels_follow_the_format)
 {
     static const md_pixel_format formats[5] = {MD_RGB8, MD_BGR8, MD_RGBA8, MD_BGRA8, MD_GRAY8};
     /* gray: 0.299 * 10 + 0.587 * 20 + 0.114 * 200 = 37.5 */
-    static const uint8_t wanted[5][4] = {{10, 20, 200}, {200, 20, 10}, {10, 20, 200, 255}, {200, 20, 10, 255}, {38}};
+    static const uint8_t wanted[5][4] = {
+        {10, 20, 200}, {200, 20, 10}, {10, 20, 200, 255}, {200, 20, 10, 255}, {38}};
     struct memory memory;
     memory_init(&memory, NULL);
     md_image image;
@@ -67,7 +69,8 @@ END_TEST
 
 START_TEST(lines_have_their_area)
 {
-    static const float ends[][4] = {{20, 20, 80, 20}, {20, 20, 20, 80}, {20, 25, 83, 61}, {80, 30, 25, 77}};
+    static const float ends[][4] = {
+        {20, 20, 80, 20}, {20, 20, 20, 80}, {20, 25, 83, 61}, {80, 30, 25, 77}};
     struct memory memory;
     memory_init(&memory, NULL);
     for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++)
@@ -75,7 +78,8 @@ START_TEST(lines_have_their_area)
             md_image image;
             make_black(&image, &memory, 100, 100, MD_GRAY8);
             draw_line(&image, ends[i][0], ends[i][1], ends[i][2], ends[i][3], width, white);
-            double length = hypot((double)ends[i][2] - (double)ends[i][0], (double)ends[i][3] - (double)ends[i][1]);
+            double length = hypot((double)ends[i][2] - (double)ends[i][0],
+                                  (double)ends[i][3] - (double)ends[i][1]);
             double area = length * (double)width + 3.14159 / 4.0 * (double)width * (double)width;
             /* Coverage by distance is exact for straight edges only on average; the round ends of
              * thin lines come out up to a pixel larger. */
@@ -110,7 +114,8 @@ START_TEST(box_is_an_outline_painted_once)
     memory_init(&memory, NULL);
     md_image image;
     make_black(&image, &memory, 40, 40, MD_GRAY8);
-    draw_box(&image, 30, 25, 10, 5, 2, (struct draw_color){255, 255, 255, 128}); /* corners in any order */
+    draw_box(&image, 30, 25, 10, 5, 2,
+             (struct draw_color){255, 255, 255, 128}); /* corners in any order */
     ck_assert_int_eq(at(&image, 20, 15), 0);
     for (int i = 9; i <= 30; i++) {
         ck_assert_int_eq(at(&image, i, 4), 128);
@@ -139,8 +144,8 @@ static void draw_everything(md_image *image, float x0, float y0, float x1, float
  * guard zone, that nothing may touch. */
 START_TEST(any_float_is_safe)
 {
-    static const float values[] = {0.0f,     -0.5f, 1e9f,  -1e9f,    FLT_MAX,   -FLT_MAX,
-                                   FLT_MIN,  NAN,   -NAN,  INFINITY, -INFINITY, 2147483648.0f,
+    static const float values[] = {0.0f,           -0.5f, 1e9f,  -1e9f,    FLT_MAX,   -FLT_MAX,
+                                   FLT_MIN,        NAN,   -NAN,  INFINITY, -INFINITY, 2147483648.0f,
                                    -2147483649.0f, 9.99f, 10.01f};
     struct memory memory;
     memory_init(&memory, NULL);
@@ -179,7 +184,8 @@ START_TEST(what_is_not_finite_is_not_drawn)
         draw_fill(&image, v[0], v[1], v[2], v[3], white);
         draw_line(&image, v[0], v[1], v[2], v[3], 2, white);
         draw_box(&image, v[0], v[1], v[2], v[3], 2, white);
-        draw_labelled_box(&image, v[0], v[1], v[2], v[3], "x", &(struct draw_style){.color = white});
+        draw_labelled_box(&image, v[0], v[1], v[2], v[3], "x",
+                          &(struct draw_style){.color = white});
     }
     draw_text(&image, NAN, 2, "text", 12, white);
     draw_line(&image, 2, 2, 9, 9, NAN, white);
@@ -194,7 +200,8 @@ END_TEST
 /* The tag of a box at any place, also far outside, lies wholly inside the picture. */
 START_TEST(tags_stay_inside)
 {
-    static const float corners[][2] = {{50, 40}, {-30, -30}, {280, 180}, {280, -20}, {-20, 180}, {0, 0}};
+    static const float corners[][2] = {{50, 40},   {-30, -30}, {280, 180},
+                                       {280, -20}, {-20, 180}, {0, 0}};
     const struct draw_style style = {.line_width = 2, .text_height = 16, .color = {0, 200, 0, 255}};
     struct memory memory;
     memory_init(&memory, NULL);
@@ -202,8 +209,8 @@ START_TEST(tags_stay_inside)
     for (size_t i = 0; i < sizeof corners / sizeof corners[0]; i++) {
         md_image image;
         make_black(&image, &memory, 300, 200, MD_RGB8);
-        draw_labelled_box(&image, corners[i][0], corners[i][1], corners[i][0] + 40, corners[i][1] + 30, "mask 97%",
-                          &style);
+        draw_labelled_box(&image, corners[i][0], corners[i][1], corners[i][0] + 40,
+                          corners[i][1] + 30, "mask 97%", &style);
         int dark = 0; /* pixels of the dark letters have neither much green nor are untouched */
         for (int y = 0; y < 200; y++)
             for (int x = 0; x < 300; x++)
@@ -235,6 +242,7 @@ START_TEST(class_colors_differ)
 END_TEST
 
 SUITE("draw/draw", TEST(fill_covers_parts_of_pixels), LOOP(channels_follow_the_format, 0, 5),
-      TEST(lines_have_their_area), TEST(a_line_is_the_same_from_both_ends_and_clipped_like_a_window),
-      TEST(box_is_an_outline_painted_once), TEST(any_float_is_safe), TEST(what_is_not_finite_is_not_drawn),
-      TEST(tags_stay_inside), TEST(class_colors_differ))
+      TEST(lines_have_their_area),
+      TEST(a_line_is_the_same_from_both_ends_and_clipped_like_a_window),
+      TEST(box_is_an_outline_painted_once), TEST(any_float_is_safe),
+      TEST(what_is_not_finite_is_not_drawn), TEST(tags_stay_inside), TEST(class_colors_differ))

@@ -38,7 +38,8 @@ START_TEST(every_character_looks_different)
         seen[c] = picture_of(&memory, (char[]){(char)c, '\0'}, heights[_i]);
         ck_assert_msg(seen[c] != missing, "no shape for '%c'", c);
         for (int d = ' '; d < c; d++)
-            ck_assert_msg(seen[d] != seen[c], "'%c' and '%c' look the same at %g", c, d, (double)heights[_i]);
+            ck_assert_msg(seen[d] != seen[c], "'%c' and '%c' look the same at %g", c, d,
+                          (double)heights[_i]);
     }
 }
 END_TEST
@@ -49,10 +50,12 @@ START_TEST(shapes_stand_for_their_characters)
     static const struct {
         char text[2];
         bool top_left, top_right, bottom_left, bottom_right;
-    } shapes[] = {{"L", true, false, true, true}, {"F", true, true, true, false}, {"T", true, true, false, false},
-                  {"H", true, true, true, true},  {"7", true, true, false, false}, {"b", true, false, true, false},
-                  {"d", false, true, false, true}, {"V", true, true, false, false}, {"Z", true, true, true, true},
-                  {"_", false, false, false, false}, {"[", true, true, false, false}};
+    } shapes[] = {{"L", true, false, true, true},  {"F", true, true, true, false},
+                  {"T", true, true, false, false}, {"H", true, true, true, true},
+                  {"7", true, true, false, false}, {"b", true, false, true, false},
+                  {"d", false, true, false, true}, {"V", true, true, false, false},
+                  {"Z", true, true, true, true},   {"_", false, false, false, false},
+                  {"[", true, true, false, false}};
     struct memory memory;
     memory_init(&memory, NULL);
     for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++) {
@@ -66,10 +69,12 @@ START_TEST(shapes_stand_for_their_characters)
                     left = x < left ? x : left;
                     right = x > right ? x : right;
                 }
-        int top = 32 + 7;     /* of capitals */
+        int top = 32 + 7; /* of capitals */
         int bottom = top + 28;
-        const bool got[4] = {image.data[top * SIDE + left + 1] > 128, image.data[top * SIDE + right - 1] > 128,
-                             image.data[bottom * SIDE + left + 1] > 128, image.data[bottom * SIDE + right - 1] > 128};
+        const bool got[4] = {image.data[top * SIDE + left + 1] > 128,
+                             image.data[top * SIDE + right - 1] > 128,
+                             image.data[bottom * SIDE + left + 1] > 128,
+                             image.data[bottom * SIDE + right - 1] > 128};
         if (shapes[i].text[0] != '[')
             ck_assert_msg(got[0] == shapes[i].top_left && got[1] == shapes[i].top_right &&
                               got[2] == shapes[i].bottom_left && got[3] == shapes[i].bottom_right,
@@ -92,8 +97,10 @@ START_TEST(letters_stay_in_their_line)
             for (int y = 0; y < SIDE; y++)
                 for (int x = 0; x < SIDE; x++)
                     if (image.data[y * SIDE + x] > 0) { /* one pixel for the edge of a stroke */
-                        ck_assert_msg((float)y >= 31 && (float)y < 33 + height, "'%c' at %g", c, (double)height);
-                        ck_assert_msg((float)x >= 31 && (float)x < 34 + width, "'%c' at %g", c, (double)height);
+                        ck_assert_msg((float)y >= 31 && (float)y < 33 + height, "'%c' at %g", c,
+                                      (double)height);
+                        ck_assert_msg((float)x >= 31 && (float)x < 34 + width, "'%c' at %g", c,
+                                      (double)height);
                     }
             image_release(&image);
         }
@@ -103,10 +110,12 @@ END_TEST
 START_TEST(width_is_the_sum_of_the_characters)
 {
     for (float height = 8; height < 50; height += 5.3f) {
-        float sum = draw_text_width("m", height) + draw_text_width("i", height) + draw_text_width("1", height);
+        float sum = draw_text_width("m", height) + draw_text_width("i", height) +
+                    draw_text_width("1", height);
         ck_assert_float_eq(draw_text_width("mi1", height), sum);
         for (char digit = '1'; digit <= '9'; digit++) /* columns of numbers stay straight */
-            ck_assert_float_eq(draw_text_width((char[]){digit, '\0'}, height), draw_text_width("0", height));
+            ck_assert_float_eq(draw_text_width((char[]){digit, '\0'}, height),
+                               draw_text_width("0", height));
         ck_assert_float_gt(draw_text_width("m", height), draw_text_width("i", height));
         ck_assert_float_gt(draw_text_width(" ", height), 0);
     }
@@ -123,16 +132,19 @@ START_TEST(utf8_whole_and_broken)
     memory_init(&memory, NULL);
     float box = draw_text_width("\x01", 20);
     uint32_t missing = picture_of(&memory, "\x01", 20);
-    ck_assert_uint_ne(picture_of(&memory, "\xc3\xa4", 20), missing);         /* a with two dots */
+    ck_assert_uint_ne(picture_of(&memory, "\xc3\xa4", 20), missing); /* a with two dots */
     ck_assert_uint_ne(picture_of(&memory, "\xc3\xa4", 20), picture_of(&memory, "a", 20));
-    ck_assert_uint_eq(picture_of(&memory, "\xe4\xb8\xad", 20), missing);     /* a Chinese character */
+    ck_assert_uint_eq(picture_of(&memory, "\xe4\xb8\xad", 20), missing); /* a Chinese character */
     ck_assert_float_eq(draw_text_width("\xe4\xb8\xad", 20), box);
-    ck_assert_float_eq(draw_text_width("\xf0\x9f\x98\x80", 20), box);        /* beyond 16 bits */
+    ck_assert_float_eq(draw_text_width("\xf0\x9f\x98\x80", 20), box); /* beyond 16 bits */
     static const char *const broken[] = {"\xc3", "\xff", "\x80", "\xe4", "\xf0", "\xc0"};
     for (size_t i = 0; i < sizeof broken / sizeof broken[0]; i++)
         ck_assert_float_eq(draw_text_width(broken[i], 20), box);
     ck_assert_float_eq(draw_text_width("\xe4\xb8", 20), 2 * box);
-    ck_assert_float_eq(draw_text_width("\xe4" "a", 20), box + draw_text_width("a", 20));
+    ck_assert_float_eq(draw_text_width("\xe4"
+                                       "a",
+                                       20),
+                       box + draw_text_width("a", 20));
 }
 END_TEST
 
@@ -157,6 +169,7 @@ START_TEST(clipped_text_is_a_window)
 }
 END_TEST
 
-SUITE("draw/font", LOOP(every_character_looks_different, 0, 4), TEST(shapes_stand_for_their_characters),
-      TEST(letters_stay_in_their_line), TEST(width_is_the_sum_of_the_characters), TEST(utf8_whole_and_broken),
+SUITE("draw/font", LOOP(every_character_looks_different, 0, 4),
+      TEST(shapes_stand_for_their_characters), TEST(letters_stay_in_their_line),
+      TEST(width_is_the_sum_of_the_characters), TEST(utf8_whole_and_broken),
       TEST(clipped_text_is_a_window))

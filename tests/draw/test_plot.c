@@ -16,12 +16,23 @@
 START_TEST(labels_are_short_and_round)
 {
     static const struct {
-        double      value, step;
+        double value, step;
         const char *text;
-    } labels[] = {{0, 1, "0"},          {1500, 500, "1500"},     {-3, 1, "-3"},          {0.25, 0.05, "0.25"},
-                  {0.3, 0.1, "0.3"},    {1e-17, 0.1, "0"},       {0.30000000000000004, 0.1, "0.3"},
-                  {2.5e-5, 5e-6, "2.5e-5"}, {3e8, 1e8, "3e8"},   {100000, 50000, "100000"},
-                  {-1.25e9, 5e7, "-1.25e9"}, {0.001, 0, "0.001"}, {0.5, 0, "0.5"}, {20, 0, "20"}, {1e-9, 0, "1e-9"}};
+    } labels[] = {{0, 1, "0"},
+                  {1500, 500, "1500"},
+                  {-3, 1, "-3"},
+                  {0.25, 0.05, "0.25"},
+                  {0.3, 0.1, "0.3"},
+                  {1e-17, 0.1, "0"},
+                  {0.30000000000000004, 0.1, "0.3"},
+                  {2.5e-5, 5e-6, "2.5e-5"},
+                  {3e8, 1e8, "3e8"},
+                  {100000, 50000, "100000"},
+                  {-1.25e9, 5e7, "-1.25e9"},
+                  {0.001, 0, "0.001"},
+                  {0.5, 0, "0.5"},
+                  {20, 0, "20"},
+                  {1e-9, 0, "1e-9"}};
     for (size_t i = 0; i < sizeof labels / sizeof labels[0]; i++) {
         char text[32];
         plot_format_tick(text, labels[i].value, labels[i].step);
@@ -32,8 +43,9 @@ END_TEST
 
 START_TEST(ticks_are_round_and_inside)
 {
-    static const double ranges[][2] = {{0, 3000}, {0.2, 3.1}, {-5, 5}, {1e-7, 3e-7}, {0, 1e12}, {999, 1001}, {7, 7},
-                                       {0, 0}, {-1e300, 1e300}, {1e300, 1e300}, {1e15, 1e15 + 2}, {5e-324, 1e-323}};
+    static const double ranges[][2] = {
+        {0, 3000}, {0.2, 3.1}, {-5, 5},         {1e-7, 3e-7},   {0, 1e12},        {999, 1001},
+        {7, 7},    {0, 0},     {-1e300, 1e300}, {1e300, 1e300}, {1e15, 1e15 + 2}, {5e-324, 1e-323}};
     for (size_t i = 0; i < sizeof ranges / sizeof ranges[0]; i++)
         for (int log = 0; log < 2; log++) {
             struct plot_axis axis = {.log = log, .at_low = 0, .at_high = 1000};
@@ -43,7 +55,8 @@ START_TEST(ticks_are_round_and_inside)
             ck_assert_int_ge(axis.tick_count, 2);
             for (int t = 0; t < axis.tick_count; t++) {
                 float pixel = plot_axis_pixel(&axis, axis.ticks[t]);
-                ck_assert_msg(pixel >= -0.5f && pixel <= 1000.5f, "range %zu, tick %g", i, axis.ticks[t]);
+                ck_assert_msg(pixel >= -0.5f && pixel <= 1000.5f, "range %zu, tick %g", i,
+                              axis.ticks[t]);
                 if (t > 0)
                     ck_assert_double_gt(axis.ticks[t], axis.ticks[t - 1]);
             }
@@ -81,8 +94,13 @@ START_TEST(both_files_show_the_data)
         {.name = "raw <&\"> data", .x = steps, .y = losses, .count = 5, .faint = true},
         {.name = "validation", .x = steps, .y = losses, .count = 5, .markers = true}};
     const struct plot_mark marks[3] = {{300, "best"}, {1e6, "beyond"}, {NAN, "never"}};
-    const struct plot plot = {.title = "Loss", .x_label = "iteration", .y_label = "loss", .series = series,
-                              .series_count = 2, .marks = marks, .mark_count = 3};
+    const struct plot plot = {.title = "Loss",
+                              .x_label = "iteration",
+                              .y_label = "loss",
+                              .series = series,
+                              .series_count = 2,
+                              .marks = marks,
+                              .mark_count = 3};
     struct memory memory;
     memory_init(&memory, NULL);
     const char *path = temp_path("loss");
@@ -141,23 +159,26 @@ END_TEST
 
 START_TEST(hostile_values_stay_on_the_paper)
 {
-    static const double values[] = {0,   -1,  1,    DBL_MAX, -DBL_MAX, DBL_MIN, 5e-324,   NAN,
-                                    1e9, 1e300, -1e300, INFINITY, 1e-300,  3,       1e15 + 1, -INFINITY};
+    static const double values[] = {0,      -1,  1,        DBL_MAX,  -DBL_MAX, DBL_MIN,
+                                    5e-324, NAN, 1e9,      1e300,    -1e300,   INFINITY,
+                                    1e-300, 3,   1e15 + 1, -INFINITY};
     enum { VALUES = sizeof values / sizeof values[0] };
     struct memory memory;
     memory_init(&memory, NULL);
     for (int a = 0; a < VALUES; a++)
         for (int b = 0; b < VALUES; b++) {
             const double x[3] = {values[a], values[b], values[(a + b) % VALUES]};
-            const struct plot_series series = {.name = "s", .x = x, .y = x, .count = 3, .markers = a % 2};
+            const struct plot_series series = {
+                .name = "s", .x = x, .y = x, .count = 3, .markers = a % 2};
             const struct plot plot = {.series = &series, .series_count = 1, .log_y = b % 2};
             struct plot_list list;
             ck_assert_int_eq(plot_build(&list, &plot, &memory), MD_OK);
             for (size_t i = 0; i < list.count; i++)
                 for (size_t k = 0; k < list.items[i].count; k++) {
                     struct plot_point p = list.items[i].points[k];
-                    ck_assert_msg(p.x >= -20 && p.x <= PLOT_WIDTH && p.y >= -20 && p.y <= PLOT_HEIGHT,
-                                  "%g %g: (%g, %g)", values[a], values[b], (double)p.x, (double)p.y);
+                    ck_assert_msg(
+                        p.x >= -20 && p.x <= PLOT_WIDTH && p.y >= -20 && p.y <= PLOT_HEIGHT,
+                        "%g %g: (%g, %g)", values[a], values[b], (double)p.x, (double)p.y);
                 }
             plot_list_free(&list);
         }
@@ -203,9 +224,11 @@ END_TEST
 
 START_TEST(no_failure_of_memory_leaks)
 {
-    const struct plot_series series = {.name = "s", .x = steps, .y = losses, .count = 5, .markers = true};
+    const struct plot_series series = {
+        .name = "s", .x = steps, .y = losses, .count = 5, .markers = true};
     const struct plot_mark mark = {300, "best"};
-    const struct plot plot = {.title = "t", .series = &series, .series_count = 1, .marks = &mark, .mark_count = 1};
+    const struct plot plot = {
+        .title = "t", .series = &series, .series_count = 1, .marks = &mark, .mark_count = 1};
     for (size_t k = 0;; k++) {
         struct failing_memory failing;
         failing_memory_init(&failing, k);
@@ -226,6 +249,6 @@ START_TEST(no_failure_of_memory_leaks)
 }
 END_TEST
 
-SUITE("draw/plot", TEST(labels_are_short_and_round), TEST(ticks_are_round_and_inside), TEST(both_files_show_the_data),
-      TEST(no_data_says_so), TEST(hostile_values_stay_on_the_paper),
+SUITE("draw/plot", TEST(labels_are_short_and_round), TEST(ticks_are_round_and_inside),
+      TEST(both_files_show_the_data), TEST(no_data_says_so), TEST(hostile_values_stay_on_the_paper),
       TEST(long_series_are_thinned_and_keep_their_peaks), TEST(no_failure_of_memory_leaks))

@@ -19,24 +19,38 @@
  * exception: Pillow saturates it, here the high bytes are wanted. */
 static const struct sample {
     const char *name;
-    int         width, height;
-    uint32_t    crc;
-    double      mean;
+    int width, height;
+    uint32_t crc;
+    double mean;
 } samples[] = {
-    {"baseline420.jpg", 21, 13, 0x82f56c6d, 132.3}, {"baseline422.jpg", 21, 13, 0xbb95f01e, 132.5},
-    {"baseline444.jpg", 21, 13, 0x1ad65cd4, 132.3}, {"cmyk.jpg", 21, 13, 0xefc720b1, 132.4},
-    {"gray.jpg", 21, 13, 0xe1f8f2fd, 135.5},        {"progressive.jpg", 21, 13, 0x82f56c6d, 132.3},
-    {"restarts.jpg", 21, 13, 0x8548c893, 132.3},    {"bits1.bmp", 21, 13, 0x1ff03e2e, 136.4},
-    {"palette4.bmp", 21, 13, 0x45591b23, 122.0},    {"palette8.bmp", 21, 13, 0x29e1660a, 132.2},
-    {"rgb24.bmp", 21, 13, 0x30bc1126, 132.4},       {"rgb565.bmp", 21, 13, 0x642b8ca8, 132.3},
-    {"rgba32.bmp", 21, 13, 0x30bc1126, 132.4},      {"bits1.png", 21, 13, 0x1ff03e2e, 136.4},
-    {"gray16.png", 21, 13, 0x97a5e9ec, 140.0},      {"gray2.png", 21, 13, 0x04d818b5, 127.0},
-    {"gray4.png", 21, 13, 0x21854d3f, 128.5},       {"gray8.png", 21, 13, 0x1cabc2ce, 135.5},
-    {"grayalpha8.png", 21, 13, 0x97a5e9ec, 140.0},  {"interlaced.png", 21, 13, 0x30bc1126, 132.4},
-    {"interlaced1.png", 21, 13, 0x91bdf486, 127.0}, {"palette4.png", 21, 13, 0x379eb516, 132.3},
-    {"palette8.png", 21, 13, 0x29e1660a, 132.2},    {"rgb16.png", 21, 13, 0x30bc1126, 132.4},
-    {"rgb8.png", 21, 13, 0x30bc1126, 132.4},        {"rgba16.png", 21, 13, 0x30bc1126, 132.4},
-    {"rgba8.png", 21, 13, 0x30bc1126, 132.4},       {"tiny_interlaced.png", 1, 1, 0x092ac779, 129.3},
+    {"baseline420.jpg", 21, 13, 0x82f56c6d, 132.3},
+    {"baseline422.jpg", 21, 13, 0xbb95f01e, 132.5},
+    {"baseline444.jpg", 21, 13, 0x1ad65cd4, 132.3},
+    {"cmyk.jpg", 21, 13, 0xefc720b1, 132.4},
+    {"gray.jpg", 21, 13, 0xe1f8f2fd, 135.5},
+    {"progressive.jpg", 21, 13, 0x82f56c6d, 132.3},
+    {"restarts.jpg", 21, 13, 0x8548c893, 132.3},
+    {"bits1.bmp", 21, 13, 0x1ff03e2e, 136.4},
+    {"palette4.bmp", 21, 13, 0x45591b23, 122.0},
+    {"palette8.bmp", 21, 13, 0x29e1660a, 132.2},
+    {"rgb24.bmp", 21, 13, 0x30bc1126, 132.4},
+    {"rgb565.bmp", 21, 13, 0x642b8ca8, 132.3},
+    {"rgba32.bmp", 21, 13, 0x30bc1126, 132.4},
+    {"bits1.png", 21, 13, 0x1ff03e2e, 136.4},
+    {"gray16.png", 21, 13, 0x97a5e9ec, 140.0},
+    {"gray2.png", 21, 13, 0x04d818b5, 127.0},
+    {"gray4.png", 21, 13, 0x21854d3f, 128.5},
+    {"gray8.png", 21, 13, 0x1cabc2ce, 135.5},
+    {"grayalpha8.png", 21, 13, 0x97a5e9ec, 140.0},
+    {"interlaced.png", 21, 13, 0x30bc1126, 132.4},
+    {"interlaced1.png", 21, 13, 0x91bdf486, 127.0},
+    {"palette4.png", 21, 13, 0x379eb516, 132.3},
+    {"palette8.png", 21, 13, 0x29e1660a, 132.2},
+    {"rgb16.png", 21, 13, 0x30bc1126, 132.4},
+    {"rgb8.png", 21, 13, 0x30bc1126, 132.4},
+    {"rgba16.png", 21, 13, 0x30bc1126, 132.4},
+    {"rgba8.png", 21, 13, 0x30bc1126, 132.4},
+    {"tiny_interlaced.png", 1, 1, 0x092ac779, 129.3},
 };
 enum { SAMPLE_COUNT = sizeof samples / sizeof samples[0] };
 
@@ -68,7 +82,8 @@ START_TEST(pixels_as_pillow)
     md_image image;
     int width;
     int height;
-    ck_assert_msg(image_decode(&image, &memory, sample->name, bytes.data, bytes.size) == MD_OK, "%s", error_text());
+    ck_assert_msg(image_decode(&image, &memory, sample->name, bytes.data, bytes.size) == MD_OK,
+                  "%s", error_text());
     ck_assert_int_eq(image_probe(&width, &height, sample->name, bytes.data, bytes.size), MD_OK);
     ck_assert_int_eq(width, sample->width);
     ck_assert_int_eq(height, sample->height);
@@ -81,7 +96,8 @@ START_TEST(pixels_as_pillow)
     for (size_t i = 0; i < size; i++)
         sum += image.data[i];
     if (exact)
-        ck_assert_msg(png_crc(0, image.data, size) == sample->crc, "%s: other pixels", sample->name);
+        ck_assert_msg(png_crc(0, image.data, size) == sample->crc, "%s: other pixels",
+                      sample->name);
     /* Decoders differ by a few levels up and down; on average by less than one, and rounding of
      * the table adds 0.05. */
     ck_assert_double_eq_tol(sum / (double)size, sample->mean, exact ? 0.051 : 1.0);
@@ -114,8 +130,8 @@ START_TEST(cut_off_at_every_byte)
     struct file_bytes bytes = read_sample(&memory, samples[_i].name);
     size_t blocks = atomic_load(&memory.live_blocks);
     for (size_t size = 0; size < bytes.size; size++)
-        ck_assert_msg(decode_copy(&memory, bytes.data, size) == MD_EFORMAT, "%s cut to %zu of %zu bytes",
-                      samples[_i].name, size, bytes.size);
+        ck_assert_msg(decode_copy(&memory, bytes.data, size) == MD_EFORMAT,
+                      "%s cut to %zu of %zu bytes", samples[_i].name, size, bytes.size);
     ck_assert_uint_eq(atomic_load(&memory.live_blocks), blocks);
     file_bytes_free(&bytes);
 }
@@ -136,7 +152,8 @@ START_TEST(any_byte_changed)
             memcpy(copy, bytes.data, bytes.size);
             copy[at] ^= changes[c];
             md_status st = decode_copy(&memory, copy, bytes.size);
-            ck_assert_msg(st == MD_OK || st == MD_EFORMAT || st == MD_EUNSUPPORTED || st == MD_ENOMEM,
+            ck_assert_msg(st == MD_OK || st == MD_EFORMAT || st == MD_EUNSUPPORTED ||
+                              st == MD_ENOMEM,
                           "%s, byte %zu ^ %02x: %d", samples[_i].name, at, changes[c], (int)st);
         }
     ck_assert_uint_eq(atomic_load(&memory.live_blocks), blocks);
@@ -153,7 +170,8 @@ START_TEST(no_failure_of_memory_leaks)
         struct failing_memory failing;
         failing_memory_init(&failing, k);
         md_image image;
-        md_status st = image_decode(&image, &failing.memory, samples[_i].name, bytes.data, bytes.size);
+        md_status st =
+            image_decode(&image, &failing.memory, samples[_i].name, bytes.data, bytes.size);
         if (st == MD_OK)
             image_release(&image);
         failing_memory_check(&failing, st);
@@ -192,8 +210,9 @@ START_TEST(sizes_in_headers_are_judged_before_pixels)
     memcpy(copy + 16, "\0\0\0\0\0\0\x10\0", 8);
     ck_assert_int_eq(image_decode(&image, &memory, "a", copy, png.size), MD_EFORMAT);
 
-    static const uint32_t sides[][2] = {{0, 4096},      {4096, 0},         {0x80000000, 1}, {1, 0x80000000},
-                                        {65536, 65536}, {0x7fffffff, 0x7fffffff}, {21, 14}, {40, 13}};
+    static const uint32_t sides[][2] = {{0, 4096},       {4096, 0},      {0x80000000, 1},
+                                        {1, 0x80000000}, {65536, 65536}, {0x7fffffff, 0x7fffffff},
+                                        {21, 14},        {40, 13}};
     for (size_t i = 0; i < sizeof sides / sizeof sides[0]; i++) {
         memcpy(copy, bmp.data, bmp.size);
         put_little(copy + 18, sides[i][0]);
@@ -307,7 +326,8 @@ START_TEST(formats_convert_and_rows_flip)
     struct memory memory;
     memory_init(&memory, NULL);
     static uint8_t pixels[12] = {10, 20, 30, 0, 40, 50, 60, 1, 70, 80, 90, 2};
-    const md_image rgba = {.data = pixels, .width = 3, .height = 1, .stride = 12, .format = MD_RGBA8};
+    const md_image rgba = {
+        .data = pixels, .width = 3, .height = 1, .stride = 12, .format = MD_RGBA8};
     md_image bgr;
     md_image gray;
     md_image back;
@@ -329,7 +349,8 @@ START_TEST(formats_convert_and_rows_flip)
 }
 END_TEST
 
-SUITE("image/decode", LOOP(pixels_as_pillow, 0, SAMPLE_COUNT), LOOP(cut_off_at_every_byte, 0, SAMPLE_COUNT),
-      LOOP(any_byte_changed, 0, SAMPLE_COUNT), LOOP(no_failure_of_memory_leaks, 0, SAMPLE_COUNT),
+SUITE("image/decode", LOOP(pixels_as_pillow, 0, SAMPLE_COUNT),
+      LOOP(cut_off_at_every_byte, 0, SAMPLE_COUNT), LOOP(any_byte_changed, 0, SAMPLE_COUNT),
+      LOOP(no_failure_of_memory_leaks, 0, SAMPLE_COUNT),
       TEST(sizes_in_headers_are_judged_before_pixels), TEST(other_content_is_named),
       TEST(endless_scans_are_bounded), TEST(formats_convert_and_rows_flip))

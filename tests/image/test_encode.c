@@ -73,7 +73,8 @@ START_TEST(long_pictures_span_several_blocks)
     memory_init(&memory, NULL);
     md_image image;
     md_image got;
-    ck_assert_int_eq(image_create(&image, &memory, 301, 233, MD_RGB8), MD_OK); /* over 3 * 65535 bytes */
+    ck_assert_int_eq(image_create(&image, &memory, 301, 233, MD_RGB8),
+                     MD_OK); /* over 3 * 65535 bytes */
     uint32_t state = 1;
     for (int i = 0; i < 301 * 233 * 3; i++) {
         state = state * 1664525u + 1013904223u;
@@ -131,6 +132,6 @@ START_TEST(no_failure_of_memory_leaks)
 }
 END_TEST
 
-SUITE("image/encode", LOOP(png_and_bmp_keep_every_byte, 0, 5), LOOP(jpeg_keeps_colours_nearly, 0, 5),
-      TEST(long_pictures_span_several_blocks), TEST(other_suffixes_are_refused),
-      LOOP(no_failure_of_memory_leaks, 0, 3))
+SUITE("image/encode", LOOP(png_and_bmp_keep_every_byte, 0, 5),
+      LOOP(jpeg_keeps_colours_nearly, 0, 5), TEST(long_pictures_span_several_blocks),
+      TEST(other_suffixes_are_refused), LOOP(no_failure_of_memory_leaks, 0, 3))

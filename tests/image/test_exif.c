@@ -6,9 +6,11 @@
 #include "suite.h"
 
 /* A TIFF block of one entry; big endian when `big`. */
-static size_t make_tiff(unsigned char out[26], bool big, unsigned tag, unsigned type, unsigned count, unsigned value)
+static size_t make_tiff(unsigned char out[26], bool big, unsigned tag, unsigned type,
+                        unsigned count, unsigned value)
 {
-    static const unsigned char head[2][8] = {{'I', 'I', 42, 0, 8, 0, 0, 0}, {'M', 'M', 0, 42, 0, 0, 0, 8}};
+    static const unsigned char head[2][8] = {{'I', 'I', 42, 0, 8, 0, 0, 0},
+                                             {'M', 'M', 0, 42, 0, 0, 0, 8}};
     memset(out, 0, 26);
     memcpy(out, head[big], 8);
     unsigned char *entry = out + 10;
@@ -100,7 +102,8 @@ static void put_big(unsigned char *at, uint32_t value)
 }
 
 /* The sample with an eXIf chunk at byte `at`. */
-static void insert_exif_chunk(struct buffer *out, const struct file_bytes *png, size_t at, unsigned orientation)
+static void insert_exif_chunk(struct buffer *out, const struct file_bytes *png, size_t at,
+                              unsigned orientation)
 {
     unsigned char chunk[12 + 26];
     put_big(chunk, 26);

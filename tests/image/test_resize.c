@@ -9,7 +9,8 @@
 /* The same formula made the pictures that Pillow resized. */
 static void make_pattern(md_image *out, struct memory *memory, int width, int height, int channels)
 {
-    ck_assert_int_eq(image_create(out, memory, width, height, channels == 1 ? MD_GRAY8 : MD_RGB8), MD_OK);
+    ck_assert_int_eq(image_create(out, memory, width, height, channels == 1 ? MD_GRAY8 : MD_RGB8),
+                     MD_OK);
     for (int y = 0; y < height; y++)
         for (int x = 0; x < width; x++)
             for (int c = 0; c < channels; c++)
@@ -73,16 +74,16 @@ END_TEST
 
 /* CRC-32 of Image.resize((out_width, out_height), BILINEAR) of Pillow 12.0 on the same pattern. */
 static const struct {
-    int      width, height, out_width, out_height, channels;
+    int width, height, out_width, out_height, channels;
     uint32_t crc;
 } goldens[] = {
-    {64, 48, 96, 72, 3, 0xb88343ea},     {64, 48, 31, 23, 3, 0x24a0ef77},
-    {100, 60, 37, 91, 3, 0xd045c611},    {37, 91, 100, 60, 3, 0x166f25d0},
-    {200, 3, 7, 50, 3, 0x0821022c},      {3, 200, 50, 7, 1, 0x72a41af0},
-    {1, 1, 5, 4, 3, 0x6d09b1e6},         {40, 50, 1, 1, 3, 0xf8812330},
-    {97, 61, 97, 30, 3, 0x95ae3d35},     {97, 61, 30, 61, 1, 0x5755d9dd},
+    {64, 48, 96, 72, 3, 0xb88343ea},      {64, 48, 31, 23, 3, 0x24a0ef77},
+    {100, 60, 37, 91, 3, 0xd045c611},     {37, 91, 100, 60, 3, 0x166f25d0},
+    {200, 3, 7, 50, 3, 0x0821022c},       {3, 200, 50, 7, 1, 0x72a41af0},
+    {1, 1, 5, 4, 3, 0x6d09b1e6},          {40, 50, 1, 1, 3, 0xf8812330},
+    {97, 61, 97, 30, 3, 0x95ae3d35},      {97, 61, 30, 61, 1, 0x5755d9dd},
     {640, 427, 1199, 800, 3, 0x24b8d348}, {427, 640, 800, 1199, 3, 0xdb363575},
-    {1333, 50, 900, 34, 3, 0x17a9b7f7},  {129, 65, 128, 64, 1, 0xd0593f56},
+    {1333, 50, 900, 34, 3, 0x17a9b7f7},   {129, 65, 128, 64, 1, 0xd0593f56},
 };
 
 START_TEST(whole_images_as_pillow)
@@ -92,7 +93,8 @@ START_TEST(whole_images_as_pillow)
     md_image in;
     md_image out;
     make_pattern(&in, &memory, goldens[_i].width, goldens[_i].height, goldens[_i].channels);
-    ck_assert_int_eq(image_resize(&out, &memory, &in, goldens[_i].out_width, goldens[_i].out_height), MD_OK);
+    ck_assert_int_eq(
+        image_resize(&out, &memory, &in, goldens[_i].out_width, goldens[_i].out_height), MD_OK);
     ck_assert_int_eq(out.width, goldens[_i].out_width);
     ck_assert_int_eq(out.height, goldens[_i].out_height);
     ck_assert_uint_eq(crc_of(&out), goldens[_i].crc);
@@ -192,10 +194,11 @@ START_TEST(sizes_as_detectron2)
 {
     static const int sizes[][6] = {
         /* height, width, then height and width for 800 and for 640 */
-        {480, 640, 800, 1067, 640, 853},   {640, 480, 1067, 800, 853, 640},  {426, 640, 800, 1202, 640, 962},
-        {427, 640, 800, 1199, 640, 959},   {333, 500, 800, 1201, 640, 961},  {375, 500, 800, 1067, 640, 853},
-        {1080, 1920, 750, 1333, 640, 1138}, {2000, 600, 1333, 400, 1333, 400}, {500, 500, 800, 800, 640, 640},
-        {100, 1000, 133, 1333, 133, 1333},
+        {480, 640, 800, 1067, 640, 853},    {640, 480, 1067, 800, 853, 640},
+        {426, 640, 800, 1202, 640, 962},    {427, 640, 800, 1199, 640, 959},
+        {333, 500, 800, 1201, 640, 961},    {375, 500, 800, 1067, 640, 853},
+        {1080, 1920, 750, 1333, 640, 1138}, {2000, 600, 1333, 400, 1333, 400},
+        {500, 500, 800, 800, 640, 640},     {100, 1000, 133, 1333, 133, 1333},
     };
     for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++)
         for (int s = 0; s < 2; s++) {
