@@ -117,7 +117,7 @@ static md_status warn_without_effect(struct config *config, size_t index, const 
                                      enum config_source source)
 {
     const struct config_key *key = config_key_at(index);
-    if (key->status != KEY_IGNORED || source == CONFIG_FROM_PRESET || config->warned[index])
+    if (key->status != KEY_IGNORED || source < CONFIG_FROM_FILE || config->warned[index])
         return MD_OK;
     bool initial = false;
     md_status st = is_initial(config, key, value, &initial);

@@ -34,12 +34,12 @@ static bool is_empty_section(const struct yaml_entry *entry)
     return false;
 }
 
-static md_status apply_entry(struct config *config, struct arena *arena, const char *name,
-                             const struct yaml_entry *entry)
+static md_status apply_entry(struct config *config, struct arena *arena,
+                             const struct origin *origin, const struct yaml_entry *entry)
 {
     size_t index = 0;
     char where[MAX_WHERE];
-    snprintf(where, sizeof where, "%s:%zu: ", name, entry->line);
+    snprintf(where, sizeof where, "%s:%zu: ", origin->name, entry->line);
     if (!config_key_find(entry->key, &index))
         return is_empty_section(entry) ? MD_OK : config_unknown_key(where, entry->key);
     enum key_type type = config_key_at(index)->type;
@@ -56,7 +56,9 @@ static md_status apply_entry(struct config *config, struct arena *arena, const c
         return ERROR(MD_EFORMAT, "%s%s: expected %s, found %s", where, entry->key,
                      config_key_type_name(type), found);
     }
-    return st < 0 ? st : config_assign(config, index, &value, CONFIG_FROM_FILE);
+    return st < 0 ? st
+                  : config_assign(config, index, &value,
+                                  origin->file ? CONFIG_FROM_FILE : CONFIG_FROM_TEXT);
 }
 
 /* ---- files -------------------------------------------------------------- */
@@ -108,7 +110,7 @@ static md_status merge_text(struct config *config, const char *text, size_t size
             TRY(merge_base(config, &entries.items[i], origin));
     for (size_t i = 0; i < entries.count; i++)
         if (strcmp(entries.items[i].key, "_BASE_") != 0)
-            TRY(apply_entry(config, &arena, origin->name, &entries.items[i]));
+            TRY(apply_entry(config, &arena, origin, &entries.items[i]));
 fail:
     arena_free(&arena);
     return st;

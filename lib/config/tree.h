@@ -13,10 +13,11 @@ struct config {
     bool          *warned; /* that the key does nothing here */
 };
 
-enum config_source { CONFIG_FROM_PRESET, CONFIG_FROM_FILE, CONFIG_FROM_SET };
+enum config_source { CONFIG_FROM_PRESET, CONFIG_FROM_TEXT, CONFIG_FROM_FILE, CONFIG_FROM_SET };
 
 /* The value must fit the key. Warns where a key that does nothing is given something: by
- * config_set always, by a file (which may be a complete dump) where it is not the default. */
+ * config_set always, by a file (which may be a complete dump) where it is not the default, by a
+ * text never: that is a program's, as the configuration inside a weights file. */
 md_status config_assign(struct config *config, size_t index, const struct value *value,
                         enum config_source source);
 /* Every key back to what the preset says; MD_ENOTFOUND: no such preset, with the names. */

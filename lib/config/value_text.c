@@ -14,7 +14,7 @@ bool utf8_next(const char **at, uint32_t *code)
 {
     static const unsigned char lead_bits[] = {0x7f, 0x1f, 0x0f, 0x07};
     const unsigned char *bytes = (const unsigned char *)*at;
-    size_t length = utf8_length(*at, strlen(*at));
+    size_t length = utf8_length(*at, strnlen(*at, 4));
     if (length == 0)
         return false;
     uint32_t value = bytes[0] & lead_bits[length - 1];
