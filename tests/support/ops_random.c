@@ -65,7 +65,7 @@ struct tensor lab_u8(struct lab *lab, struct shape shape, const uint8_t *values)
 static void *read_tensor(struct lab *lab, const struct tensor *t)
 {
     void *copy = NULL;
-    ck_assert_int_lt(lab->read_count, LAB_MAX_TENSORS);
+    ck_assert_int_lt(lab->read_count, LAB_MAX_READS);
     LAB_OK(memory_alloc(&lab->memory, &copy, tensor_bytes(t), 1));
     lab->read[lab->read_count++] = copy;
     LAB_OK(tensor_download(lab->stream, copy, t));

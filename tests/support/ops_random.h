@@ -7,7 +7,7 @@
 #include "core/random.h"
 #include "tensor/ops.h"
 
-enum { LAB_MAX_TENSORS = 96, LAB_MAX_RESULTS = 12 };
+enum { LAB_MAX_TENSORS = 96, LAB_MAX_READS = 512, LAB_MAX_RESULTS = 12 };
 
 /* A result that is to be compared between devices. */
 struct lab_result {
@@ -22,7 +22,7 @@ struct lab {
     struct device    *device;
     struct stream    *stream;
     struct tensor     made[LAB_MAX_TENSORS];
-    void             *read[LAB_MAX_TENSORS];
+    void             *read[LAB_MAX_READS];
     int               made_count, read_count;
     struct lab_result results[LAB_MAX_RESULTS];
     int               result_count;
