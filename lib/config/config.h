@@ -17,7 +17,8 @@ md_status config_copy(struct config **out, const struct config *config);
 void      config_free(struct config *config);
 
 /* Merges a YAML file or text over the values, wholly or not at all. _BASE_ is a path relative to the
- * file, or the name of a preset; in a text only the latter. A text gives no warnings. `name` is for messages. */
+ * file, or the name of a preset; in a text only the latter. A text gives no warnings. `name` is for
+ * messages. */
 md_status config_merge_file(struct config *config, const char *path);
 md_status config_merge_text(struct config *config, const char *name, const char *text, size_t size);
 
