@@ -1,0 +1,223 @@
+/* md_train.c - trains a detector on a data set: validation loss, best model, early stop, resume. */
+#include <md.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "support/cli.h"
+#include "support/progress.h"
+
+static const char help[] =
+    "Usage: md-train --train SPEC --output DIR [options] [KEY VALUE ...]\n"
+    "Trains a detector and keeps the model with the best validation loss.\n\n"
+    "  --train SPEC      csv:FILE.csv:IMAGE_DIR, coco:ANN.json:IMAGE_DIR, toy:COUNT:SEED\n"
+    "  --val SPEC        data whose loss decides which model is best\n"
+    "  --config C        preset or YAML file (that of --weights, or of the run when resuming)\n"
+    "  --weights F       .safetensors or .npz to start from\n"
+    "  --output DIR      run directory: checkpoints, metrics.json, my_log.txt, plots\n"
+    "  --resume          go on from the run's last checkpoint\n"
+    "  --overwrite       throw an earlier run in DIR away\n" CLI_COMMON_HELP
+    "\nKEY VALUE: settings as in docs/config.md, such as SOLVER.MAX_ITER 300 SOLVER.BASE_LR 0.002.\n"
+    "Ctrl-C finishes the step, saves, and exits with 130; --resume goes on from there.\n"
+    "Exit codes: 0 done, 1 failure (also: a checkpoint could not be written), 2 bad usage, 3 bad\n"
+    "data, 4 device or memory, 5 diverged, 130 interrupted.\n";
+
+struct arguments {
+    const char *train, *val, *config, *weights, *output;
+    bool resume, overwrite;
+    int pairs;
+    char **pair;
+};
+
+/* What a signal handler may touch. */
+static md_trainer *volatile running;
+static volatile sig_atomic_t interrupted;
+
+static void on_signal(int number)
+{
+    if (interrupted)
+        _exit(CLI_INTERRUPTED); /* the second time: at once; the last checkpoint stands */
+    interrupted = number;
+    if (running)
+        md_trainer_stop(running);
+}
+
+static int parse(struct cli *cli, struct arguments *a, int argc, char **argv)
+{
+    static const struct option options[] = {
+        {"train", required_argument, NULL, 't'},  {"val", required_argument, NULL, 'v'},
+        {"config", required_argument, NULL, 'c'}, {"weights", required_argument, NULL, 'w'},
+        {"output", required_argument, NULL, 'o'}, {"resume", no_argument, NULL, 'r'},
+        {"overwrite", no_argument, NULL, 'x'},    CLI_OPTIONS};
+    for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {
+        int code = -1;
+        switch (c) {
+        case 't':
+            a->train = optarg;
+            break;
+        case 'v':
+            a->val = optarg;
+            break;
+        case 'c':
+            a->config = optarg;
+            break;
+        case 'w':
+            a->weights = optarg;
+            break;
+        case 'o':
+            a->output = optarg;
+            break;
+        case 'r':
+            a->resume = true;
+            break;
+        case 'x':
+            a->overwrite = true;
+            break;
+        default:
+            code = cli_option(cli, c);
+        }
+        if (code >= 0)
+            return code;
+    }
+    a->pairs = argc - optind;
+    a->pair = argv + optind;
+    if (!a->train || !a->output)
+        return cli_usage(cli, "--train and --output are needed");
+    if (a->resume && a->overwrite)
+        return cli_usage(cli, "--resume and --overwrite exclude each other");
+    if (a->pairs % 2 != 0)
+        return cli_usage(cli, "%s has no value; settings come as KEY VALUE", a->pair[a->pairs - 1]);
+    return -1;
+}
+
+static bool is_own_weights(const char *path)
+{
+    const char *dot = path ? strrchr(path, '.') : NULL;
+    return dot && strcmp(dot, ".safetensors") == 0;
+}
+
+/* The configuration, in this order: --config, the resumed run's, the weights'. */
+static md_status configure(md_config **out, md_context *context, const struct arguments *a)
+{
+    char path[4096];
+    if (a->config)
+        return cli_config(out, context, a->config, a->pairs, a->pair);
+    snprintf(path, sizeof path, "%s/config.yaml", a->output);
+    if (a->resume && access(path, R_OK) == 0)
+        return cli_config(out, context, path, a->pairs, a->pair);
+    if (!is_own_weights(a->weights))
+        return cli_config(out, context, "faster_rcnn_R_50_FPN_3x", a->pairs, a->pair);
+
+    md_model *model = NULL;
+    md_status status = md_model_load(&model, context, a->weights);
+    if (status >= 0)
+        status = md_config_copy(out, md_model_config(model));
+    if (status >= 0)
+        status = cli_set_pairs(*out, a->pairs, a->pair);
+    md_model_free(model);
+    return status;
+}
+
+struct job {
+    md_context *context;
+    md_config *config;
+    md_dataset *train, *val;
+    md_model *model;
+    md_trainer *trainer;
+};
+
+static md_status prepare(struct job *job, const struct arguments *a)
+{
+    md_import_report report;
+    md_status status = configure(&job->config, job->context, a);
+    if (status >= 0)
+        status = md_dataset_open(&job->train, job->context, a->train, NULL);
+    if (status >= 0)
+        status = md_config_follow_dataset(job->config, job->train);
+    if (status >= 0)
+        status = md_model_create(&job->model, job->context, job->config);
+    if (status >= 0 && a->weights)
+        status = md_model_import(job->model, a->weights, &report);
+    if (status >= 0 && a->val)
+        status = md_dataset_open(&job->val, job->context, a->val, job->model);
+    if (status < 0)
+        return status;
+    md_train_options options = md_train_options_default();
+    options.output_dir = a->output;
+    options.resume = a->resume;
+    options.overwrite = a->overwrite;
+    return md_trainer_create(&job->trainer, job->model, job->config, job->train, job->val,
+                             &options);
+}
+
+static md_status train(struct cli *cli, md_trainer *trainer)
+{
+    struct progress progress = {0};
+    md_status status;
+    running = trainer;
+    if (interrupted)
+        md_trainer_stop(trainer);
+    cli->hide_progress_lines = cli->terminal;
+    while ((status = md_trainer_step(trainer)) == MD_OK)
+        progress_show(&progress, cli, md_trainer_info(trainer));
+    running = NULL;
+    progress_end(cli);
+    return status;
+}
+
+static int report(struct cli *cli, const struct arguments *a, const md_train_info *info)
+{
+    const char *model = info->best_iteration > 0 ? "best" : interrupted ? "last" : "final";
+    if (!cli->quiet) {
+        if (info->best_iteration > 0)
+            printf("best validation loss %.4f at iteration %lld%s\n", info->best_loss,
+                   (long long)info->best_iteration,
+                   info->stopped_early ? " (stopped early: no progress since)" : "");
+        printf("model    %s/checkpoints/%s.safetensors\n", a->output, model);
+        printf("curves   %s/plots/loss.svg, loss.png\n", a->output);
+        printf("numbers  %s/metrics.json, my_log.txt\n", a->output);
+        if (info->skipped_images > 0)
+            printf("skipped  %zu images that could not be read; log.txt names them\n",
+                   info->skipped_images);
+    }
+    if (interrupted) {
+        fprintf(stderr, "%s: interrupted at iteration %lld; --resume goes on from there\n",
+                cli->program, (long long)info->iteration);
+        return CLI_INTERRUPTED;
+    }
+    if (info->save_failures > 0) {
+        fprintf(stderr, "%s: %zu files could not be written; log.txt and the lines above say why\n",
+                cli->program, info->save_failures);
+        return CLI_FAILURE;
+    }
+    return CLI_DONE;
+}
+
+int main(int argc, char **argv)
+{
+    struct cli cli;
+    struct arguments a = {0};
+    struct job job = {0};
+    cli_init(&cli, "md-train", help);
+    int code = parse(&cli, &a, argc, argv);
+    if (code >= 0)
+        return code;
+    signal(SIGINT, on_signal);
+    signal(SIGTERM, on_signal);
+    code = cli_context(&cli, &job.context);
+    if (code < 0) {
+        md_status status = prepare(&job, &a);
+        if (status >= 0)
+            status = train(&cli, job.trainer);
+        code = status < 0 ? cli_fail(&cli, status) : report(&cli, &a, md_trainer_info(job.trainer));
+    }
+    md_trainer_free(job.trainer);
+    md_model_free(job.model);
+    md_dataset_free(job.val);
+    md_dataset_free(job.train);
+    md_config_free(job.config);
+    md_context_free(job.context);
+    return code;
+}

@@ -1,0 +1,77 @@
+/* cli.h - what the md-* programs share: common options, exit codes, log, configuration. */
+#ifndef EXAMPLES_CLI_H
+#define EXAMPLES_CLI_H
+
+#include <getopt.h>
+
+#include <md.h>
+
+enum cli_exit {
+    CLI_DONE = 0,
+    CLI_FAILURE = 1,
+    CLI_USAGE = 2,
+    CLI_DATA = 3,
+    CLI_DEVICE = 4,
+    CLI_DIVERGED = 5,
+    CLI_INTERRUPTED = 130
+};
+
+struct cli {
+    const char *program;
+    const char *help;    /* text of --help; its first line is the usage */
+    const char *device;  /* NULL: the fastest present */
+    int  threads;
+    bool quiet, log_json;
+    bool terminal;       /* standard error is one, and neither quiet nor JSON was asked for */
+    bool bar_shown;      /* a progress bar stands on the terminal's last line */
+    bool hide_progress_lines; /* the log's periodic training lines, while there is a bar */
+};
+
+/* Long options that every program has: append them to the program's own. */
+#define CLI_HELP    1000
+#define CLI_VERSION 1001
+#define CLI_DEVICE_OPTION 1002
+#define CLI_THREADS 1003
+#define CLI_QUIET   1004
+#define CLI_LOG_JSON 1005
+#define CLI_OPTIONS                                                                            \
+    {"help", no_argument, NULL, CLI_HELP}, {"version", no_argument, NULL, CLI_VERSION},        \
+        {"device", required_argument, NULL, CLI_DEVICE_OPTION},                                \
+        {"threads", required_argument, NULL, CLI_THREADS},                                     \
+        {"quiet", no_argument, NULL, CLI_QUIET}, {"log-json", no_argument, NULL, CLI_LOG_JSON}, \
+    {NULL, 0, NULL, 0}
+#define CLI_COMMON_HELP                                                        \
+    "  --device D        auto, cpu, ref, cuda, cuda:N (auto)\n"                \
+    "  --threads N       CPU threads (one for each core)\n"                    \
+    "  --quiet           errors and results only\n"                           \
+    "  --log-json        log lines as JSON objects on standard error\n"        \
+    "  --version, --help\n"
+
+void cli_init(struct cli *cli, const char *program, const char *help);
+/* A common option, or a bad one: prints what is asked for. Returns -1 to go on, else an exit code. */
+int cli_option(struct cli *cli, int option);
+int cli_usage(const struct cli *cli, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* Prints the last error as one line and gives the exit code of `status`. */
+int cli_fail(struct cli *cli, md_status status);
+int cli_exit_code(md_status status);
+
+/* A failure here is the device's: exit code 4. */
+int cli_context(struct cli *cli, md_context **out);
+
+/* Where the KEY VALUE pairs begin among argv[first..argc): at the first argument in capitals with a
+ * dot, such as SOLVER.BASE_LR, or SEED alone. argc when there are none. */
+int cli_pairs(int argc, char **argv, int first);
+/* A preset's name or a YAML file; then the pairs. */
+md_status cli_config(md_config **out, md_context *context, const char *name, int pairs, char **pair);
+md_status cli_set_pairs(md_config *config, int pairs, char **pair);
+
+/* The whole text must be a number in the range: false prints the usage error. */
+bool cli_int(const struct cli *cli, const char *option, const char *text, int low, int high, int *out);
+bool cli_float(const struct cli *cli, const char *option, const char *text, float low, float high,
+               float *out);
+
+void   cli_log(void *user, md_log_level level, const char *message); /* user: struct cli */
+double cli_seconds(void);                                            /* monotonic */
+
+#endif
