@@ -107,6 +107,31 @@ START_TEST(letters_stay_in_their_line)
 }
 END_TEST
 
+/* At one pixel a unit: the strokes reach across the width that the character takes. */
+START_TEST(letters_fill_their_width)
+{
+    struct memory memory;
+    memory_init(&memory, NULL);
+    for (int c = '!'; c <= '~'; c++) {
+        md_image image;
+        const char text[2] = {(char)c, '\0'};
+        draw_alone(&image, &memory, text, 44);
+        int left = SIDE;
+        int right = 0;
+        for (int i = 0; i < SIDE * SIDE; i++)
+            if (image.data[i] > 128) {
+                left = i % SIDE < left ? i % SIDE : left;
+                right = i % SIDE > right ? i % SIDE : right;
+            }
+        /* 8 units between strokes, of which a stroke of 3.7 takes half at each side; shapes whose
+         * curves do not reach their corners or that keep to digit width take less. */
+        int spare = (int)draw_text_width(text, 44) - (right - left + 1);
+        ck_assert_msg(spare >= 2 && spare <= (c == '1' ? 16 : 8), "'%c': %d spare", c, spare);
+        image_release(&image);
+    }
+}
+END_TEST
+
 START_TEST(width_is_the_sum_of_the_characters)
 {
     for (float height = 8; height < 50; height += 5.3f) {
@@ -171,5 +196,5 @@ END_TEST
 
 SUITE("draw/font", LOOP(every_character_looks_different, 0, 4),
       TEST(shapes_stand_for_their_characters), TEST(letters_stay_in_their_line),
-      TEST(width_is_the_sum_of_the_characters), TEST(utf8_whole_and_broken),
-      TEST(clipped_text_is_a_window))
+      TEST(letters_fill_their_width), TEST(width_is_the_sum_of_the_characters),
+      TEST(utf8_whole_and_broken), TEST(clipped_text_is_a_window))

@@ -62,8 +62,32 @@ START_TEST(jpeg_keeps_colours_nearly)
     SKIP("this build has no libjpeg and writes no JPEG");
 #endif
     /* Quality 92 quantises the lowest frequencies by 3 to 5 levels and the conversion to YCbCr
-     * rounds; on this smooth picture 6 was the most. Halved chroma would give more. */
+     * rounds; on this smooth picture 6 was the most. */
     check_round_trip(formats[_i], ".jpg", 8);
+}
+END_TEST
+
+/* The frame header of the file says so: 1 x 1 samples for the luma as for the others. */
+START_TEST(jpeg_keeps_chroma_whole)
+{
+#ifndef MD_WITH_JPEG
+    SKIP("this build has no libjpeg and writes no JPEG");
+#endif
+    struct memory memory;
+    memory_init(&memory, NULL);
+    md_image image;
+    struct file_bytes bytes;
+    make_picture(&image, &memory, MD_RGB8);
+    const char *path = temp_path("chroma.jpeg");
+    ck_assert_int_eq(image_save(&image, &memory, path), MD_OK);
+    ck_assert_int_eq(file_read(&bytes, &memory, path, 1 << 20), MD_OK);
+    size_t frame = 0;
+    while (!(bytes.data[frame] == 0xff && bytes.data[frame + 1] == 0xc0))
+        ck_assert_uint_lt(++frame, bytes.size - 20);
+    ck_assert_uint_eq(bytes.data[frame + 11], 0x11);
+    ck_assert_uint_eq(bytes.data[frame + 14], 0x11);
+    file_bytes_free(&bytes);
+    image_release(&image);
 }
 END_TEST
 
@@ -133,5 +157,6 @@ START_TEST(no_failure_of_memory_leaks)
 END_TEST
 
 SUITE("image/encode", LOOP(png_and_bmp_keep_every_byte, 0, 5),
-      LOOP(jpeg_keeps_colours_nearly, 0, 5), TEST(long_pictures_span_several_blocks),
-      TEST(other_suffixes_are_refused), LOOP(no_failure_of_memory_leaks, 0, 3))
+      LOOP(jpeg_keeps_colours_nearly, 0, 5), TEST(jpeg_keeps_chroma_whole),
+      TEST(long_pictures_span_several_blocks), TEST(other_suffixes_are_refused),
+      LOOP(no_failure_of_memory_leaks, 0, 3))
