@@ -32,13 +32,13 @@ static int parse_index(const char *text)
     if (text[0] != ':' || text[1] < '0' || text[1] > '9')
         return -1;
     char *end;
-    long  index = strtol(text + 1, &end, 10);
+    long index = strtol(text + 1, &end, 10);
     return *end == '\0' && index <= INT_MAX ? (int)index : -1;
 }
 
 static md_status unknown(const char *name)
 {
-    char   list[128] = "";
+    char list[128] = "";
     size_t used = 0;
     for (size_t i = 0; i < backend_count() && used < sizeof list; i++)
         used += (size_t)snprintf(list + used, sizeof list - used, "%s%s", i ? ", " : "",
@@ -55,7 +55,7 @@ md_status backend_find(const struct backend **out, int *index, const char *name)
     }
     for (size_t i = 0; i < backend_count(); i++) {
         const struct backend *backend = backend_at(i);
-        size_t                length = strlen(backend->name);
+        size_t length = strlen(backend->name);
         if (strncmp(name, backend->name, length) != 0)
             continue;
         int found = parse_index(name + length);

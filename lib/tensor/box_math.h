@@ -11,7 +11,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define BOX_MAX_LOG_SCALE 4.135166556742356f /* ln(1000/16): decoded sides grow 62.5 times at most */
+#define BOX_MAX_LOG_SCALE                                                                          \
+    4.135166556742356f /* ln(1000/16): decoded sides grow 62.5 times at most */
 
 static inline float box_area(const float b[4])
 {
@@ -120,7 +121,7 @@ enum { ROI_MAX_GRID = 1024 };
 /* One axis of a roi on its level: where its cells start, their size, the samples in each. */
 struct roi_axis {
     float start, cell;
-    int   grid;
+    int grid;
 };
 
 static inline struct roi_axis roi_axis(float low, float high, float scale, int pooled,
@@ -145,8 +146,8 @@ static inline float roi_axis_at(struct roi_axis axis, int cell, int sample)
 /* The two pixels of an axis between which a sample lies, and their weights. */
 struct bilinear_axis {
     int64_t low, high;
-    float   low_weight, high_weight;
-    bool    inside; /* of [-1, size]; a sample outside counts as 0 */
+    float low_weight, high_weight;
+    bool inside; /* of [-1, size]; a sample outside counts as 0 */
 };
 
 static inline struct bilinear_axis bilinear_axis(float at, int64_t size)

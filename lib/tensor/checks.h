@@ -15,12 +15,13 @@ md_status check_optional(const struct stream *stream, const char *op, const char
 md_status check_that(const char *op, bool holds, const char *what);
 
 /* Written inside op_x, where `stream` is in scope. */
-#define EXPECT(t, type, ...)     check_tensor(stream, __func__, #t, t, type, SHAPE(__VA_ARGS__))
-#define EXPECT_LIKE(t, other)    check_tensor(stream, __func__, #t, t, (other)->type, (other)->shape)
-#define EXPECT_F32(t)            check_tensor(stream, __func__, #t, t, TENSOR_F32, (t)->shape)
-#define OPTIONAL(t, type, ...)   check_optional(stream, __func__, #t, t, type, SHAPE(__VA_ARGS__))
-#define OPTIONAL_LIKE(t, other)  check_optional(stream, __func__, #t, t, (other)->type, (other)->shape)
-#define REQUIRE(condition)       check_that(__func__, condition, #condition)
+#define EXPECT(t, type, ...) check_tensor(stream, __func__, #t, t, type, SHAPE(__VA_ARGS__))
+#define EXPECT_LIKE(t, other) check_tensor(stream, __func__, #t, t, (other)->type, (other)->shape)
+#define EXPECT_F32(t) check_tensor(stream, __func__, #t, t, TENSOR_F32, (t)->shape)
+#define OPTIONAL(t, type, ...) check_optional(stream, __func__, #t, t, type, SHAPE(__VA_ARGS__))
+#define OPTIONAL_LIKE(t, other)                                                                    \
+    check_optional(stream, __func__, #t, t, (other)->type, (other)->shape)
+#define REQUIRE(condition) check_that(__func__, condition, #condition)
 
 /* The backend's entry, called as ENTRY(stream)->x(...). */
 #define ENTRY(stream) ((stream)->device->backend->ops)

@@ -22,7 +22,7 @@ md_status device_create(struct device **out, const struct backend *backend, stru
 {
     if (threads < 0)
         return ERROR(MD_EINVAL, "threads is %d; 0 means one for each core", threads);
-    md_status      st = MD_OK;
+    md_status st = MD_OK;
     struct device *device = NULL;
     TRY(memory_zeroed(memory, &device, 1, sizeof *device));
     *device = (struct device){.backend = backend,
@@ -55,7 +55,7 @@ void device_free(struct device *device)
 
 md_status stream_create(struct stream **out, struct device *device)
 {
-    md_status      st = MD_OK;
+    md_status st = MD_OK;
     struct stream *stream = NULL;
     TRY(memory_zeroed(device->memory, &stream, 1, sizeof *stream));
     stream->device = device;
@@ -80,8 +80,8 @@ void stream_free(struct stream *stream)
 
 md_status stream_scratch(struct stream *stream, void **out, size_t bytes)
 {
-    md_status             st = MD_OK;
-    struct device        *device = stream->device;
+    md_status st = MD_OK;
+    struct device *device = stream->device;
     const struct backend *backend = device->backend;
     if (bytes > stream->scratch_bytes || !stream->scratch) {
         if (stream->scratch) {
@@ -122,10 +122,10 @@ md_status tensor_download(struct stream *stream, void *to_host, const struct ten
 static md_status clear_memory(struct device *device, void *data, size_t bytes)
 {
     enum { PIECE = 1 << 20 };
-    md_status      st = MD_OK;
+    md_status st = MD_OK;
     struct stream *stream = NULL;
-    char          *zeros = NULL;
-    size_t         piece = bytes < PIECE ? bytes : PIECE;
+    char *zeros = NULL;
+    size_t piece = bytes < PIECE ? bytes : PIECE;
     TRY(memory_zeroed(device->memory, &zeros, piece, 1));
     TRY(stream_create(&stream, device));
     for (size_t done = 0; done < bytes; done += piece) {
@@ -142,10 +142,10 @@ fail:
 md_status tensor_create(struct device *device, struct tensor *out, enum tensor_type type,
                         struct shape shape)
 {
-    md_status     st = MD_OK;
+    md_status st = MD_OK;
     struct tensor tensor = {NULL, type, shape};
-    char          text[96];
-    size_t        bytes = tensor_bytes(&tensor);
+    char text[96];
+    size_t bytes = tensor_bytes(&tensor);
     if (bytes == SIZE_MAX || shape.rank < 1)
         return ERROR(MD_EINVAL, "there is no tensor of shape %s", shape_text(shape, text));
     TRY(device->backend->alloc(device, &tensor.data, bytes));

@@ -72,10 +72,10 @@ static md_status check_conv(const struct stream *stream, const char *op, const s
                             const struct tensor *out, const struct weight *weight,
                             struct conv_geometry geometry)
 {
-    md_status            st = MD_OK;
-    const int64_t       *dims = in->shape.dims;
-    const int64_t       *kernel = weight->value.shape.dims;
-    const int            groups = geometry.groups;
+    md_status st = MD_OK;
+    const int64_t *dims = in->shape.dims;
+    const int64_t *kernel = weight->value.shape.dims;
+    const int groups = geometry.groups;
     const enum tensor_type f32 = TENSOR_F32;
     TRY(check_that(op, geometry.stride >= 1 && geometry.pad >= 0 && groups >= 1,
                    "stride >= 1, pad >= 0, groups >= 1"));
@@ -143,8 +143,8 @@ static md_status check_linear(const struct stream *stream, const char *op, const
                               const struct tensor *out, const struct weight *weight,
                               const struct tensor *rows)
 {
-    md_status              st = MD_OK;
-    const int64_t         *dims = weight->value.shape.dims;
+    md_status st = MD_OK;
+    const int64_t *dims = weight->value.shape.dims;
     const enum tensor_type f32 = TENSOR_F32;
     TRY(check_tensor(stream, op, "weight", &weight->value, f32, SHAPE(SHAPE_ANY, SHAPE_ANY)));
     TRY(check_that(op, !tensor_given(&weight->scale), "a linear weight has no scale"));
@@ -202,9 +202,9 @@ fail:
 static md_status check_pool(const struct stream *stream, const char *op, const struct tensor *in,
                             const struct tensor *out, struct pool_geometry geometry)
 {
-    md_status      st = MD_OK;
+    md_status st = MD_OK;
     const int64_t *dims = in->shape.dims;
-    const int      kernel = geometry.kernel, stride = geometry.stride, pad = geometry.pad;
+    const int kernel = geometry.kernel, stride = geometry.stride, pad = geometry.pad;
     TRY(check_that(op, stride >= 1 && pad >= 0 && kernel > pad, "stride >= 1, kernel > pad >= 0"));
     TRY(check_tensor(stream, op, "in", in, TENSOR_F32,
                      SHAPE(SHAPE_ANY, SHAPE_ANY, SHAPE_ANY, SHAPE_ANY)));
@@ -241,7 +241,7 @@ fail:
 
 md_status op_upsample_add(struct stream *stream, struct tensor *out, const struct tensor *in)
 {
-    md_status      st = MD_OK;
+    md_status st = MD_OK;
     const int64_t *dims = in->shape.dims;
     TRY(EXPECT(in, TENSOR_F32, SHAPE_ANY, SHAPE_ANY, SHAPE_ANY, SHAPE_ANY));
     TRY(EXPECT(out, TENSOR_F32, dims[0], 2 * dims[1], 2 * dims[2], dims[3]));
@@ -254,7 +254,7 @@ fail:
 md_status op_upsample_backward(struct stream *stream, struct tensor *in_grad,
                                const struct tensor *out_grad)
 {
-    md_status      st = MD_OK;
+    md_status st = MD_OK;
     const int64_t *dims = in_grad->shape.dims;
     TRY(EXPECT(in_grad, TENSOR_F32, SHAPE_ANY, SHAPE_ANY, SHAPE_ANY, SHAPE_ANY));
     TRY(EXPECT(out_grad, TENSOR_F32, dims[0], 2 * dims[1], 2 * dims[2], dims[3]));

@@ -7,9 +7,9 @@
 md_status op_image_to_tensor(struct stream *stream, struct tensor *out, int index,
                              const struct tensor *pixels, const struct image_params *params)
 {
-    md_status      st = MD_OK;
+    md_status st = MD_OK;
     const int64_t *dims = out->shape.dims;
-    const float   *std = params->std;
+    const float *std = params->std;
     TRY(EXPECT(out, TENSOR_F32, SHAPE_ANY, SHAPE_ANY, SHAPE_ANY, 3));
     TRY(EXPECT(pixels, TENSOR_U8, SHAPE_ANY, SHAPE_ANY, 3));
     TRY(REQUIRE(index >= 0 && index < dims[0]));
@@ -25,8 +25,8 @@ fail:
 
 md_status op_anchors(struct stream *stream, struct tensor *out, const struct anchor_params *params)
 {
-    md_status     st = MD_OK;
-    const int     cells = params->cell_count;
+    md_status st = MD_OK;
+    const int cells = params->cell_count;
     const int64_t places = (int64_t)params->height * params->width;
     TRY(REQUIRE(cells >= 0 && cells <= OPS_MAX_CELLS));
     TRY(REQUIRE(params->height >= 0 && params->width >= 0));
@@ -40,7 +40,7 @@ fail:
 md_status op_topk(struct stream *stream, struct tensor *index, struct tensor *value,
                   struct tensor *count, const struct tensor *values)
 {
-    md_status     st = MD_OK;
+    md_status st = MD_OK;
     const int64_t n = values->shape.dims[0], k = index->shape.dims[1];
     TRY(EXPECT(values, TENSOR_F32, SHAPE_ANY, SHAPE_ANY));
     TRY(REQUIRE(values->shape.dims[1] <= INT32_MAX));
@@ -57,7 +57,7 @@ md_status op_rpn_decode(struct stream *stream, struct tensor *boxes, struct tens
                         struct tensor *counts, const struct decode_inputs *in,
                         const struct decode_params *params)
 {
-    md_status     st = MD_OK;
+    md_status st = MD_OK;
     const int64_t n = in->deltas->shape.dims[0], m = in->deltas->shape.dims[1];
     const int64_t k = in->index->shape.dims[1], cap = boxes->shape.dims[1];
     TRY(EXPECT(in->deltas, TENSOR_F32, SHAPE_ANY, SHAPE_ANY, 4));
@@ -80,7 +80,7 @@ md_status op_nms(struct stream *stream, struct tensor *keep, struct tensor *keep
                  const struct tensor *boxes, const struct tensor *counts, float threshold,
                  int max_keep)
 {
-    md_status     st = MD_OK;
+    md_status st = MD_OK;
     const int64_t segments = boxes->shape.dims[0];
     TRY(EXPECT(boxes, TENSOR_F32, SHAPE_ANY, SHAPE_ANY, 4));
     TRY(EXPECT(counts, TENSOR_I32, segments));
@@ -96,7 +96,7 @@ fail:
 md_status op_merge_proposals(struct stream *stream, struct tensor *boxes, struct tensor *scores,
                              struct tensor *counts, const struct merge_inputs *in)
 {
-    md_status     st = MD_OK;
+    md_status st = MD_OK;
     const int64_t n = boxes->shape.dims[0], post = boxes->shape.dims[1];
     const int64_t segments = n * in->levels, cap = in->boxes->shape.dims[1];
     TRY(REQUIRE(in->levels >= 1 && in->levels <= OPS_MAX_LEVELS));
@@ -120,9 +120,9 @@ md_status op_match(struct stream *stream, struct tensor *match, struct tensor *l
                    const struct tensor *boxes, const struct tensor *counts, const struct tensor *gt,
                    const struct tensor *gt_counts, const struct match_params *params)
 {
-    md_status     st = MD_OK;
+    md_status st = MD_OK;
     const int64_t n = gt->shape.dims[0];
-    const bool    shared = boxes->shape.rank == 2; /* the same boxes for all images */
+    const bool shared = boxes->shape.rank == 2; /* the same boxes for all images */
     const int64_t m = boxes->shape.dims[shared ? 0 : 1];
     TRY(EXPECT(gt, TENSOR_F32, SHAPE_ANY, SHAPE_ANY, 4));
     TRY(EXPECT(gt_counts, TENSOR_I32, n));
@@ -143,7 +143,7 @@ fail:
 md_status op_sample(struct stream *stream, struct tensor *index, struct tensor *counts,
                     const struct tensor *label, const struct sample_params *params)
 {
-    md_status     st = MD_OK;
+    md_status st = MD_OK;
     const int64_t n = label->shape.dims[0], m = label->shape.dims[1];
     TRY(EXPECT(label, TENSOR_I32, SHAPE_ANY, SHAPE_ANY));
     TRY(EXPECT(index, TENSOR_I32, n, SHAPE_ANY));
@@ -161,7 +161,7 @@ md_status op_append_boxes(struct stream *stream, struct tensor *out, struct tens
                           const struct tensor *a, const struct tensor *a_counts,
                           const struct tensor *b, const struct tensor *b_counts)
 {
-    md_status     st = MD_OK;
+    md_status st = MD_OK;
     const int64_t n = a->shape.dims[0], p = a->shape.dims[1], g = b->shape.dims[1];
     TRY(EXPECT(a, TENSOR_F32, SHAPE_ANY, SHAPE_ANY, 4));
     TRY(EXPECT(a_counts, TENSOR_I32, n));
@@ -178,7 +178,7 @@ fail:
 md_status op_rois_from_boxes(struct stream *stream, struct tensor *rois, struct tensor *rows,
                              const struct tensor *boxes, const struct tensor *counts)
 {
-    md_status     st = MD_OK;
+    md_status st = MD_OK;
     const int64_t n = boxes->shape.dims[0], p = boxes->shape.dims[1];
     TRY(EXPECT(boxes, TENSOR_F32, SHAPE_ANY, SHAPE_ANY, 4));
     TRY(EXPECT(counts, TENSOR_I32, n));
@@ -194,7 +194,7 @@ md_status op_roi_targets(struct stream *stream, struct tensor *rois, struct tens
                          struct tensor *targets, struct tensor *rows,
                          const struct roi_target_inputs *in)
 {
-    md_status     st = MD_OK;
+    md_status st = MD_OK;
     const int64_t n = in->boxes->shape.dims[0], q = in->boxes->shape.dims[1];
     const int64_t b = in->index->shape.dims[1], g = in->gt->shape.dims[1];
     TRY(EXPECT(in->boxes, TENSOR_F32, SHAPE_ANY, SHAPE_ANY, 4));
@@ -222,9 +222,9 @@ static md_status check_roi_align(const struct stream *stream, const char *op,
                                  const struct tensor *rois, const struct tensor *rows,
                                  const struct roi_align_params *params)
 {
-    md_status              st = MD_OK;
+    md_status st = MD_OK;
     const enum tensor_type f32 = TENSOR_F32;
-    const int64_t          p = pooled->shape.dims[1];
+    const int64_t p = pooled->shape.dims[1];
     TRY(check_that(op, params->levels >= 1 && params->levels <= OPS_MAX_LEVELS, "1..5 levels"));
     TRY(check_that(op, params->sampling_ratio >= 0 && params->canonical_size > 0,
                    "sampling_ratio >= 0, canonical_size > 0"));
@@ -271,7 +271,7 @@ md_status op_detect(struct stream *stream, struct tensor *boxes, struct tensor *
                     struct tensor *classes, struct tensor *counts, const struct detect_inputs *in,
                     const struct detect_params *params)
 {
-    md_status     st = MD_OK;
+    md_status st = MD_OK;
     const int64_t n = in->image_sizes->shape.dims[0], d = boxes->shape.dims[1];
     const int64_t cap = in->rois->shape.dims[0], k = params->num_classes;
     TRY(REQUIRE(params->num_classes >= 1));

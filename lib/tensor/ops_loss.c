@@ -20,7 +20,7 @@ md_status op_rpn_loss(struct stream *stream, struct tensor *loss, struct tensor 
                       struct tensor *deltas_grad, const struct rpn_loss_inputs *in,
                       const struct rpn_loss_params *params)
 {
-    md_status     st = MD_OK;
+    md_status st = MD_OK;
     const int64_t n = in->match->shape.dims[0], total = in->layout->total;
     TRY(REQUIRE(layout_is_sound(in->layout)));
     TRY(EXPECT(in->match, TENSOR_I32, SHAPE_ANY, total));
@@ -73,7 +73,7 @@ fail:
 md_status op_box_loss(struct stream *stream, struct tensor *loss, struct tensor *grad,
                       const struct box_loss_inputs *in, const struct box_loss_params *params)
 {
-    md_status     st = MD_OK;
+    md_status st = MD_OK;
     const int64_t cap = in->deltas->shape.dims[0];
     const int64_t columns = params->class_agnostic ? 4 : 4 * (int64_t)params->num_classes;
     TRY(EXPECT(in->deltas, TENSOR_F32, SHAPE_ANY, columns));

@@ -66,7 +66,7 @@ int64_t tensor_count(const struct tensor *t)
 size_t tensor_bytes(const struct tensor *t)
 {
     int64_t count = tensor_count(t);
-    size_t  bytes = 0;
+    size_t bytes = 0;
     if (count < 0 || !checked_mul(&bytes, (size_t)count, tensor_type_bytes(t->type)))
         return SIZE_MAX;
     return bytes;
@@ -75,12 +75,13 @@ size_t tensor_bytes(const struct tensor *t)
 const char *shape_text(struct shape shape, char text[96])
 {
     const size_t room = 96;
-    size_t       used = (size_t)snprintf(text, room, "[");
+    size_t used = (size_t)snprintf(text, room, "[");
     for (int i = 0; i < shape.rank && used < room; i++) {
         const char *comma = i ? "," : "";
-        int64_t     dim = shape.dims[i];
-        used += dim == SHAPE_ANY ? (size_t)snprintf(text + used, room - used, "%s?", comma)
-                                 : (size_t)snprintf(text + used, room - used, "%s%" PRId64, comma, dim);
+        int64_t dim = shape.dims[i];
+        used += dim == SHAPE_ANY
+                    ? (size_t)snprintf(text + used, room - used, "%s?", comma)
+                    : (size_t)snprintf(text + used, room - used, "%s%" PRId64, comma, dim);
     }
     if (used < room)
         snprintf(text + used, room - used, "]");
@@ -97,7 +98,7 @@ struct tensor tensor_rows(const struct tensor *t, int64_t first, int64_t count)
 {
     assert(t->shape.rank > 0 && first >= 0 && count >= 0 && first + count <= t->shape.dims[0]);
     struct tensor rows = *t;
-    struct shape  row = t->shape;
+    struct shape row = t->shape;
     row.dims[0] = 1;
     rows.shape.dims[0] = count;
     size_t skipped = (size_t)(first * shape_count(row)) * tensor_type_bytes(t->type);

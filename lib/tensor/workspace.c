@@ -23,17 +23,18 @@ md_status workspace_tensor(struct workspace *workspace, struct tensor *out, enum
                            struct shape shape)
 {
     struct tensor tensor = {NULL, type, shape};
-    size_t        bytes = tensor_bytes(&tensor);
-    size_t        end = 0;
-    char          text[96];
+    size_t bytes = tensor_bytes(&tensor);
+    size_t end = 0;
+    char text[96];
     if (shape.rank < 1 || bytes == SIZE_MAX || !checked_add(&end, bytes, ALIGNMENT - 1) ||
         !checked_add(&end, end / ALIGNMENT * ALIGNMENT, workspace->used))
         return ERROR(MD_EINVAL, "there is no tensor of shape %s", shape_text(shape, text));
     if (!workspace->measuring) {
         if (end > workspace->capacity)
-            return ERROR(MD_EINTERNAL,
-                         "workspace of %zu bytes is full at %zu: %s wanted; measure this pass first",
-                         workspace->capacity, workspace->used, shape_text(shape, text));
+            return ERROR(
+                MD_EINTERNAL,
+                "workspace of %zu bytes is full at %zu: %s wanted; measure this pass first",
+                workspace->capacity, workspace->used, shape_text(shape, text));
         if (workspace->base)
             tensor.data = workspace->base + workspace->used;
     }
@@ -63,8 +64,8 @@ void workspace_measure_begin(struct workspace *workspace, struct stream *stream)
 
 md_status workspace_measure_end(struct workspace *workspace, struct stream *stream)
 {
-    md_status             st = MD_OK;
-    struct device        *device = workspace->device;
+    md_status st = MD_OK;
+    struct device *device = workspace->device;
     const struct backend *backend = device->backend;
     workspace->measuring = stream->measuring = false;
     workspace->used = 0;

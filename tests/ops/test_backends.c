@@ -25,34 +25,42 @@ static int pick(struct random *random, int low, int high)
 /* ---- network ------------------------------------------------------------------------------ */
 
 /* n, h, w, groups, channels in and out of a group, kernel, stride, pad */
-static const int CONVS[][9] = {
-    {1, 1, 1, 1, 1, 1, 1, 1, 0},   {2, 13, 7, 1, 3, 19, 3, 1, 1},   {1, 19, 23, 1, 3, 64, 7, 2, 3},
-    {2, 8, 9, 4, 8, 8, 3, 1, 1},   {1, 9, 13, 32, 8, 8, 3, 1, 1},   {1, 9, 13, 32, 16, 16, 3, 2, 1},
-    {2, 7, 5, 1, 127, 13, 1, 1, 0}, {1, 11, 11, 1, 64, 32, 1, 2, 0}, {0, 8, 8, 1, 4, 4, 3, 1, 1},
-    {1, 1, 9, 1, 5, 7, 3, 1, 1},   {1, 2, 2, 2, 3, 5, 3, 2, 1},     {3, 17, 17, 1, 16, 15, 1, 1, 0}};
+static const int CONVS[][9] = {{1, 1, 1, 1, 1, 1, 1, 1, 0},    {2, 13, 7, 1, 3, 19, 3, 1, 1},
+                               {1, 19, 23, 1, 3, 64, 7, 2, 3}, {2, 8, 9, 4, 8, 8, 3, 1, 1},
+                               {1, 9, 13, 32, 8, 8, 3, 1, 1},  {1, 9, 13, 32, 16, 16, 3, 2, 1},
+                               {2, 7, 5, 1, 127, 13, 1, 1, 0}, {1, 11, 11, 1, 64, 32, 1, 2, 0},
+                               {0, 8, 8, 1, 4, 4, 3, 1, 1},    {1, 1, 9, 1, 5, 7, 3, 1, 1},
+                               {1, 2, 2, 2, 3, 5, 3, 2, 1},    {3, 17, 17, 1, 16, 15, 1, 1, 0}};
 enum { CONV_COUNT = sizeof CONVS / sizeof CONVS[0] };
 
 static void conv_case(struct lab *lab, struct random *random, int variant)
 {
-    const int           *v = CONVS[variant % CONV_COUNT];
-    const int64_t        n = v[0], h = v[1], w = v[2], in_channels = (int64_t)v[3] * v[4], o = (int64_t)v[3] * v[5];
-    const int64_t        kernel = v[6];
+    const int *v = CONVS[variant % CONV_COUNT];
+    const int64_t n = v[0], h = v[1], w = v[2], in_channels = (int64_t)v[3] * v[4],
+                  o = (int64_t)v[3] * v[5];
+    const int64_t kernel = v[6];
     struct conv_geometry geometry = {v[7], v[8], v[3]};
-    const int64_t        oh = (h + 2 * v[8] - kernel) / v[7] + 1, ow = (w + 2 * v[8] - kernel) / v[7] + 1;
-    const bool           folded = pick(random, 0, 1), relu = pick(random, 0, 1), added = pick(random, 0, 1);
-    uint64_t             version = 1;
-    struct weight weight = {.value = lab_normal(lab, random, SHAPE(o, kernel, kernel, v[4]), 1), .version = &version};
+    const int64_t oh = (h + 2 * v[8] - kernel) / v[7] + 1, ow = (w + 2 * v[8] - kernel) / v[7] + 1;
+    const bool folded = pick(random, 0, 1), relu = pick(random, 0, 1), added = pick(random, 0, 1);
+    uint64_t version = 1;
+    struct weight weight = {.value = lab_normal(lab, random, SHAPE(o, kernel, kernel, v[4]), 1),
+                            .version = &version};
     weight.bias = lab_normal(lab, random, SHAPE(o), 1);
     if (folded)
         weight.scale = lab_normal(lab, random, SHAPE(o), 0.5f);
     struct tensor in = lab_normal(lab, random, SHAPE(n, h, w, in_channels), 1);
     struct tensor out = lab_f32(lab, SHAPE(n, oh, ow, o), NULL);
-    struct tensor residual = lab_normal(lab, random, out.shape, 1), out_grad = lab_normal(lab, random, out.shape, 1);
-    struct tensor in_grad = lab_normal(lab, random, in.shape, 1), weight_grad = lab_normal(lab, random, weight.value.shape, 1);
+    struct tensor residual = lab_normal(lab, random, out.shape, 1),
+                  out_grad = lab_normal(lab, random, out.shape, 1);
+    struct tensor in_grad = lab_normal(lab, random, in.shape, 1),
+                  weight_grad = lab_normal(lab, random, weight.value.shape, 1);
     struct tensor bias_grad = lab_normal(lab, random, SHAPE(o), 1);
-    LAB_OK(op_conv2d_forward(lab->stream, &out, &in, &weight, geometry, added ? &residual : NULL, relu));
-    LAB_OK(op_conv2d_backward_input(lab->stream, &in_grad, &out_grad, &weight, geometry, pick(random, 0, 1)));
-    LAB_OK(op_conv2d_backward_weight(lab->stream, &weight_grad, &bias_grad, &in, &out_grad, &weight, geometry));
+    LAB_OK(op_conv2d_forward(lab->stream, &out, &in, &weight, geometry, added ? &residual : NULL,
+                             relu));
+    LAB_OK(op_conv2d_backward_input(lab->stream, &in_grad, &out_grad, &weight, geometry,
+                                    pick(random, 0, 1)));
+    LAB_OK(op_conv2d_backward_weight(lab->stream, &weight_grad, &bias_grad, &in, &out_grad, &weight,
+                                     geometry));
     lab_keep(lab, "conv out", &out, SUM_TOLERANCE);
     lab_keep(lab, "conv in_grad", &in_grad, SUM_TOLERANCE);
     lab_keep(lab, "conv weight_grad", &weight_grad, SUM_TOLERANCE);
@@ -69,15 +77,19 @@ static void conv_case(struct lab *lab, struct random *random, int variant)
 static void linear_case(struct lab *lab, struct random *random, int variant)
 {
     static const int SIZES[][3] = {{0, 3, 5}, {1, 1, 1}, {13, 19, 127}, {7, 1024, 3}, {65, 31, 33}};
-    const int       *v = SIZES[variant % 5];
-    const int32_t    some = pick(random, 0, v[0]);
-    uint64_t         version = 1;
-    struct weight    weight = {.value = lab_normal(lab, random, SHAPE(v[2], v[1]), 1), .version = &version};
-    struct tensor    rows = lab_i32(lab, SHAPE(1), &some), in = lab_normal(lab, random, SHAPE(v[0], v[1]), 1);
-    struct tensor    out = lab_f32(lab, SHAPE(v[0], v[2]), NULL), out_grad = lab_normal(lab, random, out.shape, 1);
-    struct tensor    in_grad = lab_normal(lab, random, in.shape, 1), bias_grad = lab_normal(lab, random, SHAPE(v[2]), 1);
-    struct tensor    weight_grad = lab_normal(lab, random, weight.value.shape, 1);
-    const bool       accumulate = pick(random, 0, 1);
+    const int *v = SIZES[variant % 5];
+    const int32_t some = pick(random, 0, v[0]);
+    uint64_t version = 1;
+    struct weight weight = {.value = lab_normal(lab, random, SHAPE(v[2], v[1]), 1),
+                            .version = &version};
+    struct tensor rows = lab_i32(lab, SHAPE(1), &some),
+                  in = lab_normal(lab, random, SHAPE(v[0], v[1]), 1);
+    struct tensor out = lab_f32(lab, SHAPE(v[0], v[2]), NULL),
+                  out_grad = lab_normal(lab, random, out.shape, 1);
+    struct tensor in_grad = lab_normal(lab, random, in.shape, 1),
+                  bias_grad = lab_normal(lab, random, SHAPE(v[2]), 1);
+    struct tensor weight_grad = lab_normal(lab, random, weight.value.shape, 1);
+    const bool accumulate = pick(random, 0, 1);
     if (pick(random, 0, 1))
         weight.bias = lab_normal(lab, random, SHAPE(v[2]), 1);
     LAB_OK(op_linear_forward(lab->stream, &out, &in, &weight, variant % 2, &rows));
@@ -96,13 +108,17 @@ static void linear_case(struct lab *lab, struct random *random, int variant)
 
 static void pool_case(struct lab *lab, struct random *random, int variant)
 {
-    struct pool_geometry geometry = variant % 2 ? (struct pool_geometry){3, 2, 1} : (struct pool_geometry){1, 2, 0};
-    const int64_t n = pick(random, 0, 2), h = pick(random, 1, 19), w = pick(random, 1, 19), c = pick(random, 1, 40);
+    struct pool_geometry geometry =
+        variant % 2 ? (struct pool_geometry){3, 2, 1} : (struct pool_geometry){1, 2, 0};
+    const int64_t n = pick(random, 0, 2), h = pick(random, 1, 19), w = pick(random, 1, 19),
+                  c = pick(random, 1, 40);
     const int64_t shrink = geometry.kernel - 2 * geometry.pad;
     struct tensor in = lab_normal(lab, random, SHAPE(n, h, w, c), 1);
     struct tensor out = lab_f32(lab, SHAPE(n, (h - shrink) / 2 + 1, (w - shrink) / 2 + 1, c), NULL);
-    struct tensor out_grad = lab_normal(lab, random, out.shape, 1), in_grad = lab_normal(lab, random, in.shape, 1);
-    struct tensor up = lab_normal(lab, random, SHAPE(n, 2 * h, 2 * w, c), 1), down = lab_normal(lab, random, in.shape, 1);
+    struct tensor out_grad = lab_normal(lab, random, out.shape, 1),
+                  in_grad = lab_normal(lab, random, in.shape, 1);
+    struct tensor up = lab_normal(lab, random, SHAPE(n, 2 * h, 2 * w, c), 1),
+                  down = lab_normal(lab, random, in.shape, 1);
     LAB_OK(op_maxpool_forward(lab->stream, &out, &in, geometry));
     LAB_OK(op_maxpool_backward(lab->stream, &in_grad, &out_grad, &in, geometry));
     LAB_OK(op_upsample_add(lab->stream, &up, &in));
@@ -115,14 +131,15 @@ static void pool_case(struct lab *lab, struct random *random, int variant)
 
 static void elementwise_case(struct lab *lab, struct random *random, int variant)
 {
-    static const int     COUNTS[] = {0, 1, 13, 127, 4099, 70001};
-    const struct shape   shape = SHAPE(COUNTS[variant % 6]);
-    struct tensor        a = lab_normal(lab, random, shape, 1), b = lab_normal(lab, random, shape, 1);
-    struct tensor        copy = lab_f32(lab, shape, NULL), filled = lab_f32(lab, shape, NULL);
-    struct tensor        sum = lab_f32(lab, SHAPE(1), NULL), finite = lab_i32(lab, SHAPE(1), NULL);
-    struct tensor        value = lab_normal(lab, random, shape, 1), momentum = lab_normal(lab, random, shape, 1);
-    struct tensor        integers = lab_i32(lab, shape, NULL);
-    struct sgd_params    sgd = {0.02f, 0.9f, 1e-4f, variant % 2, pick(random, 0, 1)};
+    static const int COUNTS[] = {0, 1, 13, 127, 4099, 70001};
+    const struct shape shape = SHAPE(COUNTS[variant % 6]);
+    struct tensor a = lab_normal(lab, random, shape, 1), b = lab_normal(lab, random, shape, 1);
+    struct tensor copy = lab_f32(lab, shape, NULL), filled = lab_f32(lab, shape, NULL);
+    struct tensor sum = lab_f32(lab, SHAPE(1), NULL), finite = lab_i32(lab, SHAPE(1), NULL);
+    struct tensor value = lab_normal(lab, random, shape, 1),
+                  momentum = lab_normal(lab, random, shape, 1);
+    struct tensor integers = lab_i32(lab, shape, NULL);
+    struct sgd_params sgd = {0.02f, 0.9f, 1e-4f, variant % 2, pick(random, 0, 1)};
     LAB_OK(op_sum_squares(lab->stream, &sum, &a));
     if (pick(random, 0, 1))
         lab_spoil(lab, random, &a, 10);
@@ -146,10 +163,13 @@ static void elementwise_case(struct lab *lab, struct random *random, int variant
 
 static void image_case(struct lab *lab, struct random *random, int variant)
 {
-    const int           h = pick(random, 1, 40), w = pick(random, 1, 40);
-    struct image_params params = {pick(random, 1, 50), pick(random, 1, 50), {103.5f, 116.3f, 123.7f},
-                                  {57.4f, 57.1f, 58.4f}, variant % 2};
-    uint8_t             pixels[40 * 40 * 3];
+    const int h = pick(random, 1, 40), w = pick(random, 1, 40);
+    struct image_params params = {pick(random, 1, 50),
+                                  pick(random, 1, 50),
+                                  {103.5f, 116.3f, 123.7f},
+                                  {57.4f, 57.1f, 58.4f},
+                                  variant % 2};
+    uint8_t pixels[40 * 40 * 3];
     if (pick(random, 0, 2) == 0) {
         params.height = h;
         params.width = w;
@@ -157,7 +177,8 @@ static void image_case(struct lab *lab, struct random *random, int variant)
     for (size_t i = 0; i < sizeof pixels; i++)
         pixels[i] = (uint8_t)random_u32(random);
     struct tensor in = lab_u8(lab, SHAPE(h, w, 3), pixels);
-    struct tensor out = lab_normal(lab, random, SHAPE(2, 64, 56, 3), 1); /* the padding is written, too */
+    struct tensor out =
+        lab_normal(lab, random, SHAPE(2, 64, 56, 3), 1); /* the padding is written, too */
     LAB_OK(op_image_to_tensor(lab->stream, &out, variant % 2, &in, &params));
     lab_keep(lab, "image", &out, FEW_ROUNDINGS); /* (x - mean) / std */
 }
@@ -166,12 +187,15 @@ static void image_case(struct lab *lab, struct random *random, int variant)
 
 static void anchors_case(struct lab *lab, struct random *random, int variant)
 {
-    struct anchor_params params = {.cell_count = pick(random, 0, 5), .height = pick(random, 0, 9),
-                                   .width = pick(random, 0, 9), .stride = (float)(4 << variant % 5),
+    struct anchor_params params = {.cell_count = pick(random, 0, 5),
+                                   .height = pick(random, 0, 9),
+                                   .width = pick(random, 0, 9),
+                                   .stride = (float)(4 << variant % 5),
                                    .offset = variant % 2 ? 0.5f : 0};
     for (int i = 0; i < params.cell_count * 4; i++)
         params.cells[i / 4][i % 4] = (float)random_normal(random) * 30;
-    struct tensor out = lab_f32(lab, SHAPE(params.height * params.width * params.cell_count, 4), NULL);
+    struct tensor out =
+        lab_f32(lab, SHAPE(params.height * params.width * params.cell_count, 4), NULL);
     LAB_OK(op_anchors(lab->stream, &out, &params));
     lab_keep(lab, "anchors", &out, 0);
 }
@@ -180,16 +204,20 @@ static void anchors_case(struct lab *lab, struct random *random, int variant)
 static void proposals_case(struct lab *lab, struct random *random, int variant)
 {
     enum { LEVELS = 2 };
-    const int64_t n = pick(random, 1, 3), m = pick(random, 0, 300), k = pick(random, 0, 200), cap = k + variant % 3;
+    const int64_t n = pick(random, 1, 3), m = pick(random, 0, 300), k = pick(random, 0, 200),
+                  cap = k + variant % 3;
     const int64_t post = pick(random, 0, 100);
-    struct tensor boxes = lab_f32(lab, SHAPE(LEVELS * n, cap, 4), NULL), scores = lab_f32(lab, SHAPE(LEVELS * n, cap), NULL);
+    struct tensor boxes = lab_f32(lab, SHAPE(LEVELS * n, cap, 4), NULL),
+                  scores = lab_f32(lab, SHAPE(LEVELS * n, cap), NULL);
     struct tensor counts = lab_i32(lab, SHAPE(LEVELS * n), NULL);
     struct tensor sizes = lab_integers(lab, random, SHAPE(n, 2), 50, 110);
     struct decode_params params = {{1, 1, 1, 1}, 0};
     for (int level = 0; level < LEVELS; level++) {
-        struct tensor values = lab_normal(lab, random, SHAPE(n, m), 1), deltas = lab_normal(lab, random, SHAPE(n, m, 4), 0.3f);
+        struct tensor values = lab_normal(lab, random, SHAPE(n, m), 1),
+                      deltas = lab_normal(lab, random, SHAPE(n, m, 4), 0.3f);
         struct tensor anchors = lab_boxes(lab, random, SHAPE(m, 4), 120);
-        struct tensor index = lab_i32(lab, SHAPE(n, k), NULL), value = lab_f32(lab, SHAPE(n, k), NULL);
+        struct tensor index = lab_i32(lab, SHAPE(n, k), NULL),
+                      value = lab_f32(lab, SHAPE(n, k), NULL);
         struct tensor found = lab_i32(lab, SHAPE(n), NULL);
         if (variant % 2) {
             lab_spoil(lab, random, &values, 20);
@@ -203,10 +231,12 @@ static void proposals_case(struct lab *lab, struct random *random, int variant)
         lab_keep(lab, "topk index", &index, 0);
         lab_keep(lab, "topk value", &value, 0);
     }
-    struct tensor keep = lab_i32(lab, SHAPE(LEVELS * n, cap), NULL), kept = lab_i32(lab, SHAPE(LEVELS * n), NULL);
+    struct tensor keep = lab_i32(lab, SHAPE(LEVELS * n, cap), NULL),
+                  kept = lab_i32(lab, SHAPE(LEVELS * n), NULL);
     LAB_OK(op_nms(lab->stream, &keep, &kept, &boxes, &counts, 0.5f, pick(random, 0, 120)));
     struct merge_inputs merge = {&boxes, &scores, &keep, &kept, LEVELS};
-    struct tensor best = lab_f32(lab, SHAPE(n, post, 4), NULL), best_scores = lab_f32(lab, SHAPE(n, post), NULL);
+    struct tensor best = lab_f32(lab, SHAPE(n, post, 4), NULL),
+                  best_scores = lab_f32(lab, SHAPE(n, post), NULL);
     struct tensor best_counts = lab_i32(lab, SHAPE(n), NULL);
     LAB_OK(op_merge_proposals(lab->stream, &best, &best_scores, &best_counts, &merge));
     lab_keep(lab, "rpn_decode boxes", &boxes, 0);
@@ -223,23 +253,34 @@ static void proposals_case(struct lab *lab, struct random *random, int variant)
 /* append, match, sample and roi_targets in a row. */
 static void targets_case(struct lab *lab, struct random *random, int variant)
 {
-    const int64_t n = pick(random, 1, 3), p = pick(random, 0, 150), g = pick(random, 0, 7), b = pick(random, 0, 64);
-    struct tensor proposals = lab_boxes(lab, random, SHAPE(n, p, 4), 60), gt = lab_boxes(lab, random, SHAPE(n, g, 4), 60);
-    struct tensor p_counts = lab_integers(lab, random, SHAPE(n), 0, (int)p), g_counts = lab_integers(lab, random, SHAPE(n), 0, (int)g);
-    struct tensor boxes = lab_f32(lab, SHAPE(n, p + g, 4), NULL), counts = lab_i32(lab, SHAPE(n), NULL);
-    struct tensor match = lab_i32(lab, SHAPE(n, p + g), NULL), label = lab_i32(lab, SHAPE(n, p + g), NULL);
-    struct tensor index = lab_i32(lab, SHAPE(n, b), NULL), sampled = lab_i32(lab, SHAPE(n, 2), NULL);
+    const int64_t n = pick(random, 1, 3), p = pick(random, 0, 150), g = pick(random, 0, 7),
+                  b = pick(random, 0, 64);
+    struct tensor proposals = lab_boxes(lab, random, SHAPE(n, p, 4), 60),
+                  gt = lab_boxes(lab, random, SHAPE(n, g, 4), 60);
+    struct tensor p_counts = lab_integers(lab, random, SHAPE(n), 0, (int)p),
+                  g_counts = lab_integers(lab, random, SHAPE(n), 0, (int)g);
+    struct tensor boxes = lab_f32(lab, SHAPE(n, p + g, 4), NULL),
+                  counts = lab_i32(lab, SHAPE(n), NULL);
+    struct tensor match = lab_i32(lab, SHAPE(n, p + g), NULL),
+                  label = lab_i32(lab, SHAPE(n, p + g), NULL);
+    struct tensor index = lab_i32(lab, SHAPE(n, b), NULL),
+                  sampled = lab_i32(lab, SHAPE(n, 2), NULL);
     struct tensor gt_classes = lab_integers(lab, random, SHAPE(n, g), 0, 4);
-    struct tensor rois = lab_f32(lab, SHAPE(n * b, 5), NULL), classes = lab_i32(lab, SHAPE(n * b), NULL);
-    struct tensor targets = lab_f32(lab, SHAPE(n * b, 4), NULL), rows = lab_i32(lab, SHAPE(1), NULL);
-    struct match_params  matching = {0.3f, variant % 2 ? 0.7f : 0.3f, variant % 3 == 0, variant % 6 == 0};
+    struct tensor rois = lab_f32(lab, SHAPE(n * b, 5), NULL),
+                  classes = lab_i32(lab, SHAPE(n * b), NULL);
+    struct tensor targets = lab_f32(lab, SHAPE(n * b, 4), NULL),
+                  rows = lab_i32(lab, SHAPE(1), NULL);
+    struct match_params matching = {0.3f, variant % 2 ? 0.7f : 0.3f, variant % 3 == 0,
+                                    variant % 6 == 0};
     struct sample_params sampling = {(int)b, (int)b / 4, random_u32(random), 77};
     LAB_OK(op_append_boxes(lab->stream, &boxes, &counts, &proposals, &p_counts, &gt, &g_counts));
     LAB_OK(op_match(lab->stream, &match, &label, &boxes, &counts, &gt, &g_counts, &matching));
     LAB_OK(op_sample(lab->stream, &index, &sampled, &label, &sampling));
-    struct roi_target_inputs in = {&boxes, &index, &sampled, &match, &gt, &gt_classes, &g_counts, 5};
+    struct roi_target_inputs in = {&boxes, &index,      &sampled,  &match,
+                                   &gt,    &gt_classes, &g_counts, 5};
     LAB_OK(op_roi_targets(lab->stream, &rois, &classes, &targets, &rows, &in));
-    struct tensor plain = lab_f32(lab, SHAPE(n * p, 5), NULL), plain_rows = lab_i32(lab, SHAPE(1), NULL);
+    struct tensor plain = lab_f32(lab, SHAPE(n * p, 5), NULL),
+                  plain_rows = lab_i32(lab, SHAPE(1), NULL);
     LAB_OK(op_rois_from_boxes(lab->stream, &plain, &plain_rows, &proposals, &p_counts));
     lab_keep(lab, "append boxes", &boxes, 0);
     lab_keep(lab, "match", &match, 0);
@@ -258,7 +299,8 @@ static void targets_case(struct lab *lab, struct random *random, int variant)
 static void anchor_match_case(struct lab *lab, struct random *random, int variant)
 {
     const int64_t n = pick(random, 1, 3), m = pick(random, 0, 500), g = pick(random, 0, 9);
-    struct tensor anchors = lab_boxes(lab, random, SHAPE(m, 4), 60), gt = lab_boxes(lab, random, SHAPE(n, g, 4), 60);
+    struct tensor anchors = lab_boxes(lab, random, SHAPE(m, 4), 60),
+                  gt = lab_boxes(lab, random, SHAPE(n, g, 4), 60);
     struct tensor g_counts = lab_integers(lab, random, SHAPE(n), 0, (int)g);
     struct tensor match = lab_i32(lab, SHAPE(n, m), NULL), label = lab_i32(lab, SHAPE(n, m), NULL);
     struct match_params params = {0.3f, 0.7f, true, variant % 2};
@@ -271,13 +313,18 @@ static void anchor_match_case(struct lab *lab, struct random *random, int varian
 
 static void roi_align_case(struct lab *lab, struct random *random, int variant)
 {
-    const int64_t n = pick(random, 1, 2), c = variant % 2 ? 16 : pick(random, 1, 19), cap = pick(random, 0, 40);
+    const int64_t n = pick(random, 1, 2), c = variant % 2 ? 16 : pick(random, 1, 19),
+                  cap = pick(random, 0, 40);
     const int64_t pooled = variant % 3 ? 7 : pick(random, 1, 5);
     const int32_t some = pick(random, 0, (int)cap);
-    struct roi_align_params params = {.levels = 3, .min_level = 2, .scales = {1 / 4.f, 1 / 8.f, 1 / 16.f},
+    struct roi_align_params params = {.levels = 3,
+                                      .min_level = 2,
+                                      .scales = {1 / 4.f, 1 / 8.f, 1 / 16.f},
                                       .sampling_ratio = variant % 4 == 1 ? 2 : 0,
-                                      .canonical_size = 56, .canonical_level = 4};
-    struct tensor boxes = lab_boxes(lab, random, SHAPE(cap, 4), 100), counts = lab_i32(lab, SHAPE(1), &some);
+                                      .canonical_size = 56,
+                                      .canonical_level = 4};
+    struct tensor boxes = lab_boxes(lab, random, SHAPE(cap, 4), 100),
+                  counts = lab_i32(lab, SHAPE(1), &some);
     struct tensor rois = lab_f32(lab, SHAPE(cap, 5), NULL), rows = lab_i32(lab, SHAPE(1), NULL);
     struct tensor as_image = tensor_reshape(&boxes, SHAPE(1, cap, 4)), features[3], grads[3];
     LAB_OK(op_rois_from_boxes(lab->stream, &rois, &rows, &as_image, &counts));
@@ -286,26 +333,34 @@ static void roi_align_case(struct lab *lab, struct random *random, int variant)
         features[level] = lab_normal(lab, random, shape, 1);
         grads[level] = lab_normal(lab, random, shape, 1);
     }
-    struct tensor out = lab_f32(lab, SHAPE(cap, pooled, pooled, c), NULL), out_grad = lab_normal(lab, random, out.shape, 1);
+    struct tensor out = lab_f32(lab, SHAPE(cap, pooled, pooled, c), NULL),
+                  out_grad = lab_normal(lab, random, out.shape, 1);
     LAB_OK(op_roi_align_forward(lab->stream, &out, features, &rois, &rows, &params));
     LAB_OK(op_roi_align_backward(lab->stream, grads, &out_grad, &rois, &rows, &params));
     struct tensor out_some = tensor_rows(&out, 0, some);
     lab_keep(lab, "roi_align out", &out_some, 1e-5); /* a mean of some hundred samples of size 1 */
     for (int level = 0; level < 3; level++)
-        lab_keep(lab, "roi_align gradient", &grads[level], 1e-4); /* thousands of terms onto a pixel */
+        lab_keep(lab, "roi_align gradient", &grads[level],
+                 1e-4); /* thousands of terms onto a pixel */
 }
 
 static void rpn_loss_case(struct lab *lab, struct random *random, int variant)
 {
-    const int64_t n = pick(random, 1, 3), a = pick(random, 1, 60), b = pick(random, 0, 20), total = a + b;
+    const int64_t n = pick(random, 1, 3), a = pick(random, 1, 60), b = pick(random, 0, 20),
+                  total = a + b;
     struct level_layout layout = {2, {a, b}, {0, a}, total};
-    struct tensor logits = lab_normal(lab, random, SHAPE(n * total), 3), deltas = lab_normal(lab, random, SHAPE(n * total, 4), 1);
-    struct tensor anchors = lab_boxes(lab, random, SHAPE(total, 4), 60), gt = lab_boxes(lab, random, SHAPE(n, 3, 4), 60);
-    struct tensor label = lab_integers(lab, random, SHAPE(n, total), -1, 1), match = lab_integers(lab, random, SHAPE(n, total), 0, 2);
-    struct tensor index = lab_i32(lab, SHAPE(n, 32), NULL), counts = lab_i32(lab, SHAPE(n, 2), NULL);
+    struct tensor logits = lab_normal(lab, random, SHAPE(n * total), 3),
+                  deltas = lab_normal(lab, random, SHAPE(n * total, 4), 1);
+    struct tensor anchors = lab_boxes(lab, random, SHAPE(total, 4), 60),
+                  gt = lab_boxes(lab, random, SHAPE(n, 3, 4), 60);
+    struct tensor label = lab_integers(lab, random, SHAPE(n, total), -1, 1),
+                  match = lab_integers(lab, random, SHAPE(n, total), 0, 2);
+    struct tensor index = lab_i32(lab, SHAPE(n, 32), NULL),
+                  counts = lab_i32(lab, SHAPE(n, 2), NULL);
     struct tensor loss = lab_f32(lab, SHAPE(2), NULL);
-    struct tensor logits_grad = lab_normal(lab, random, logits.shape, 1), deltas_grad = lab_normal(lab, random, deltas.shape, 1);
-    struct sample_params   sampling = {32, 16, 5, 9};
+    struct tensor logits_grad = lab_normal(lab, random, logits.shape, 1),
+                  deltas_grad = lab_normal(lab, random, deltas.shape, 1);
+    struct sample_params sampling = {32, 16, 5, 9};
     struct rpn_loss_params params = {{1, 1, 1, 1}, variant % 2 ? 0.5f : 0, 1.f / 64, 2.f / 64};
     if (variant % 3 == 2) {
         lab_spoil(lab, random, &logits, 5);
@@ -321,17 +376,24 @@ static void rpn_loss_case(struct lab *lab, struct random *random, int variant)
 
 static void roi_loss_case(struct lab *lab, struct random *random, int variant)
 {
-    const int     k = pick(random, 1, 20);
+    const int k = pick(random, 1, 20);
     const int64_t cap = pick(random, 0, 50);
-    const bool    agnostic = variant % 2;
+    const bool agnostic = variant % 2;
     const int32_t some = pick(random, 0, (int)cap);
-    struct tensor rows = lab_i32(lab, SHAPE(1), &some), logits = lab_normal(lab, random, SHAPE(cap, k + 1), 4);
-    struct tensor classes = lab_integers(lab, random, SHAPE(cap), 0, k), probabilities = lab_f32(lab, logits.shape, NULL);
-    struct tensor deltas = lab_normal(lab, random, SHAPE(cap, agnostic ? 4 : 4 * k), 1), stats = lab_f32(lab, SHAPE(4), NULL);
-    struct tensor rois = lab_boxes(lab, random, SHAPE(cap, 4), 60), targets = lab_boxes(lab, random, SHAPE(cap, 4), 60);
-    struct tensor full_rois = lab_f32(lab, SHAPE(cap, 5), NULL), full_rows = lab_i32(lab, SHAPE(1), NULL);
-    struct tensor as_image = tensor_reshape(&rois, SHAPE(1, cap, 4)), loss = lab_f32(lab, SHAPE(1), NULL);
-    struct tensor grad = lab_normal(lab, random, logits.shape, 1), box_grad = lab_normal(lab, random, deltas.shape, 1);
+    struct tensor rows = lab_i32(lab, SHAPE(1), &some),
+                  logits = lab_normal(lab, random, SHAPE(cap, k + 1), 4);
+    struct tensor classes = lab_integers(lab, random, SHAPE(cap), 0, k),
+                  probabilities = lab_f32(lab, logits.shape, NULL);
+    struct tensor deltas = lab_normal(lab, random, SHAPE(cap, agnostic ? 4 : 4 * k), 1),
+                  stats = lab_f32(lab, SHAPE(4), NULL);
+    struct tensor rois = lab_boxes(lab, random, SHAPE(cap, 4), 60),
+                  targets = lab_boxes(lab, random, SHAPE(cap, 4), 60);
+    struct tensor full_rois = lab_f32(lab, SHAPE(cap, 5), NULL),
+                  full_rows = lab_i32(lab, SHAPE(1), NULL);
+    struct tensor as_image = tensor_reshape(&rois, SHAPE(1, cap, 4)),
+                  loss = lab_f32(lab, SHAPE(1), NULL);
+    struct tensor grad = lab_normal(lab, random, logits.shape, 1),
+                  box_grad = lab_normal(lab, random, deltas.shape, 1);
     struct tensor box_loss = lab_f32(lab, SHAPE(1), NULL);
     struct box_loss_params params = {{10, 10, 5, 5}, variant % 3 ? 0 : 0.5f, 1.5f, k, agnostic};
     if (variant % 3 == 2)
@@ -352,16 +414,17 @@ static void roi_loss_case(struct lab *lab, struct random *random, int variant)
 
 static void detect_case(struct lab *lab, struct random *random, int variant)
 {
-    const int     k = pick(random, 1, 6);
+    const int k = pick(random, 1, 6);
     const int64_t n = pick(random, 1, 3), p = pick(random, 0, 40), d = pick(random, 0, 60);
-    const bool    agnostic = variant % 2;
-    struct tensor boxes = lab_boxes(lab, random, SHAPE(n, p, 4), 90), counts = lab_integers(lab, random, SHAPE(n), 0, (int)p);
+    const bool agnostic = variant % 2;
+    struct tensor boxes = lab_boxes(lab, random, SHAPE(n, p, 4), 90),
+                  counts = lab_integers(lab, random, SHAPE(n), 0, (int)p);
     struct tensor rois = lab_f32(lab, SHAPE(n * p, 5), NULL), rows = lab_i32(lab, SHAPE(1), NULL);
     struct tensor sizes = lab_integers(lab, random, SHAPE(n, 2), 50, 90);
     /* Few different values, so that there are ties. */
     struct tensor probabilities = lab_integers(lab, random, SHAPE(n * p, k + 1), 0, 9), deltas;
     const int32_t *tenths = lab_ints(lab, &probabilities);
-    float         *values = calloc((size_t)tensor_count(&probabilities) + 1, sizeof *values);
+    float *values = calloc((size_t)tensor_count(&probabilities) + 1, sizeof *values);
     for (int64_t i = 0; i < tensor_count(&probabilities); i++)
         values[i] = (float)tenths[i] / 10;
     struct tensor scores_in = lab_f32(lab, probabilities.shape, values);
@@ -372,7 +435,8 @@ static void detect_case(struct lab *lab, struct random *random, int variant)
         lab_spoil(lab, random, &deltas, 50);
     }
     LAB_OK(op_rois_from_boxes(lab->stream, &rois, &rows, &boxes, &counts));
-    struct tensor out = lab_f32(lab, SHAPE(n, d, 4), NULL), scores = lab_f32(lab, SHAPE(n, d), NULL);
+    struct tensor out = lab_f32(lab, SHAPE(n, d, 4), NULL),
+                  scores = lab_f32(lab, SHAPE(n, d), NULL);
     struct tensor classes = lab_i32(lab, SHAPE(n, d), NULL), found = lab_i32(lab, SHAPE(n), NULL);
     struct detect_inputs in = {&scores_in, &deltas, &rois, &rows, &sizes};
     struct detect_params params = {{10, 10, 5, 5}, 0.05f, 0.5f, k, agnostic};
@@ -387,17 +451,26 @@ static void detect_case(struct lab *lab, struct random *random, int variant)
 
 static const struct {
     const char *name;
-    case_fn    *run;
-} CASES[] = {{"conv", conv_case}, {"linear", linear_case}, {"pool", pool_case}, {"elementwise", elementwise_case},
-             {"image", image_case}, {"anchors", anchors_case}, {"proposals", proposals_case},
-             {"targets", targets_case}, {"anchor match", anchor_match_case}, {"roi_align", roi_align_case},
-             {"rpn_loss", rpn_loss_case}, {"roi losses", roi_loss_case}, {"detect", detect_case}};
+    case_fn *run;
+} CASES[] = {{"conv", conv_case},
+             {"linear", linear_case},
+             {"pool", pool_case},
+             {"elementwise", elementwise_case},
+             {"image", image_case},
+             {"anchors", anchors_case},
+             {"proposals", proposals_case},
+             {"targets", targets_case},
+             {"anchor match", anchor_match_case},
+             {"roi_align", roi_align_case},
+             {"rpn_loss", rpn_loss_case},
+             {"roi losses", roi_loss_case},
+             {"detect", detect_case}};
 enum { CASE_COUNT = sizeof CASES / sizeof CASES[0], VARIANTS = 12 };
 
 static void run_both(const struct backend *backend, const struct backend *ref, int variant)
 {
     struct random random = {20, random_stream(RANDOM_TEST, (uint64_t)variant), 0}, same = random;
-    char          what[64];
+    char what[64];
     for (int i = 0; i < CASE_COUNT; i++) {
         struct lab lab, expected;
         lab_open(&lab, backend);
@@ -415,7 +488,7 @@ static void run_both(const struct backend *backend, const struct backend *ref, i
 START_TEST(every_device_agrees_with_ref)
 {
     const struct backend *ref = NULL;
-    int                   index = 0;
+    int index = 0;
     LAB_OK(backend_find(&ref, &index, "ref"));
     for (size_t i = 0; i < backend_count(); i++)
         run_both(backend_at(i), ref, _i);

@@ -15,15 +15,18 @@ static struct found make_found(struct lab *lab, int64_t n, int64_t d)
 }
 
 /* Zero deltas leave a roi where it is, so class-agnostic boxes are the rois themselves. */
-static void run(struct lab *lab, struct found *out, const float *rois, const float *probabilities, int64_t cap,
-                struct detect_params params, int64_t images)
+static void run(struct lab *lab, struct found *out, const float *rois, const float *probabilities,
+                int64_t cap, struct detect_params params, int64_t images)
 {
     const int64_t columns = params.class_agnostic ? 4 : 4 * params.num_classes;
-    int32_t       sizes[4] = {120, 130, 120, 130};
-    struct tensor p = lab_f32(lab, SHAPE(cap, params.num_classes + 1), probabilities), r = lab_f32(lab, SHAPE(cap, 5), rois);
-    struct tensor d = lab_f32(lab, SHAPE(cap, columns), NULL), s = lab_i32(lab, SHAPE(images, 2), sizes);
+    int32_t sizes[4] = {120, 130, 120, 130};
+    struct tensor p = lab_f32(lab, SHAPE(cap, params.num_classes + 1), probabilities),
+                  r = lab_f32(lab, SHAPE(cap, 5), rois);
+    struct tensor d = lab_f32(lab, SHAPE(cap, columns), NULL),
+                  s = lab_i32(lab, SHAPE(images, 2), sizes);
     struct detect_inputs in = {&p, &d, &r, NULL, &s};
-    LAB_OK(op_detect(lab->stream, &out->boxes, &out->scores, &out->classes, &out->counts, &in, &params));
+    LAB_OK(op_detect(lab->stream, &out->boxes, &out->scores, &out->classes, &out->counts, &in,
+                     &params));
 }
 
 static const struct detect_params TWO_CLASSES = {{10, 10, 5, 5}, 0.05f, 0.5f, 2, false};
@@ -33,10 +36,11 @@ START_TEST(example_of_detectron2)
     struct lab lab;
     lab_open_ref(&lab);
     /* Rows with a box for each class; deltas of weight 1 move a unit-free source box onto them. */
-    const float wanted[3][2][4] = {{{10, 10, 50, 50}, {0, 0, 20, 20}}, {{12, 10, 52, 50}, {0, 0, 20, 20}},
+    const float wanted[3][2][4] = {{{10, 10, 50, 50}, {0, 0, 20, 20}},
+                                   {{12, 10, 52, 50}, {0, 0, 20, 20}},
                                    {{10, 30, 50, 70}, {100, 100, 140, 150}}};
     const float source[5] = {0, 0, 0, 64, 64};
-    float       rois[15], deltas[24];
+    float rois[15], deltas[24];
     for (int row = 0; row < 3; row++) {
         for (int i = 0; i < 5; i++)
             rois[5 * row + i] = source[i];
@@ -47,7 +51,8 @@ START_TEST(example_of_detectron2)
                 deltas[row * 8 + k * 4 + 2 + axis] = logf(side / 64);
             }
     }
-    struct tensor p = lab_f32(&lab, SHAPE(3, 3), (float[]){.6f, .2f, .2f, .5f, .3f, .2f, .04f, .9f, .06f});
+    struct tensor p =
+        lab_f32(&lab, SHAPE(3, 3), (float[]){.6f, .2f, .2f, .5f, .3f, .2f, .04f, .9f, .06f});
     struct tensor r = lab_f32(&lab, SHAPE(3, 5), rois), d = lab_f32(&lab, SHAPE(3, 8), deltas);
     struct tensor s = lab_i32(&lab, SHAPE(1, 2), (int32_t[]){120, 130});
     struct detect_inputs in = {&p, &d, &r, NULL, &s};
@@ -55,7 +60,8 @@ START_TEST(example_of_detectron2)
     struct found out = make_found(&lab, 1, 10);
     LAB_OK(op_detect(lab.stream, &out.boxes, &out.scores, &out.classes, &out.counts, &in, &params));
     ck_assert_int_eq(lab_ints(&lab, &out.counts)[0], 3);
-    const float want[3][6] = {{100, 100, 130, 120, .9f, 1}, {10, 10, 50, 50, .6f, 0}, {0, 0, 20, 20, .3f, 1}};
+    const float want[3][6] = {
+        {100, 100, 130, 120, .9f, 1}, {10, 10, 50, 50, .6f, 0}, {0, 0, 20, 20, .3f, 1}};
     for (int i = 0; i < 3; i++) {
         for (int k = 0; k < 4; k++) /* a logarithm and an exponential of numbers near 100 */
             ck_assert_float_eq_tol(lab_floats(&lab, &out.boxes)[4 * i + k], want[i][k], 5e-5f);
@@ -80,7 +86,7 @@ START_TEST(ties_by_row_then_class_and_images_apart)
     ck_assert_int_eq(counts[0], 3); /* of four */
     ck_assert_int_eq(counts[1], 2);
     const int32_t want[6] = {0, 1, 0, 0, 1, -1};
-    const float   lefts[6] = {0, 0, 50, 0, 0, 0};
+    const float lefts[6] = {0, 0, 50, 0, 0, 0};
     for (int i = 0; i < 6; i++) {
         ck_assert_int_eq(classes[i], want[i]);
         ck_assert_float_eq(lab_floats(&lab, &out.boxes)[4 * i], lefts[i]);
@@ -108,7 +114,8 @@ START_TEST(rows_with_a_broken_number_are_dropped)
     struct lab lab;
     lab_open_ref(&lab);
     const float rois[15] = {0, 0, 0, 20, 20, 0, 30, 30, NAN, 50, 0, 70, 70, 90, 90};
-    const float probabilities[9] = {.9f, 0, NAN, .8f, 0, .2f, .7f, 0, .3f}; /* even the background's */
+    const float probabilities[9] = {.9f, 0,   NAN, .8f, 0,
+                                    .2f, .7f, 0,   .3f}; /* even the background's */
     struct detect_params params = TWO_CLASSES;
     params.class_agnostic = true;
     struct found out = make_found(&lab, 1, 5);
@@ -124,7 +131,7 @@ START_TEST(nothing_is_found_in_nothing)
     struct lab lab;
     lab_open_ref(&lab);
     struct found out = make_found(&lab, 1, 5), none = make_found(&lab, 1, 0);
-    const float  roi[5] = {0, 0, 0, 20, 20}, probabilities[3] = {.9f, 0, .1f};
+    const float roi[5] = {0, 0, 0, 20, 20}, probabilities[3] = {.9f, 0, .1f};
     run(&lab, &out, NULL, NULL, 0, TWO_CLASSES, 1);
     ck_assert_int_eq(lab_ints(&lab, &out.counts)[0], 0);
     run(&lab, &none, roi, probabilities, 1, TWO_CLASSES, 1);
@@ -134,4 +141,5 @@ START_TEST(nothing_is_found_in_nothing)
 END_TEST
 
 SUITE("ops/detect", TEST(example_of_detectron2), TEST(ties_by_row_then_class_and_images_apart),
-      TEST(thresholds_are_strict), TEST(rows_with_a_broken_number_are_dropped), TEST(nothing_is_found_in_nothing))
+      TEST(thresholds_are_strict), TEST(rows_with_a_broken_number_are_dropped),
+      TEST(nothing_is_found_in_nothing))

@@ -9,11 +9,13 @@ START_TEST(sgd_by_hand)
     struct lab lab;
     lab_open_ref(&lab);
     /* Powers of two, so that every step is exact: wd 1/2, momentum 1/2, lr 1/4. */
-    struct tensor value = lab_f32(&lab, SHAPE(1), (float[]){4}), momentum = lab_f32(&lab, SHAPE(1), (float[]){1000});
+    struct tensor value = lab_f32(&lab, SHAPE(1), (float[]){4}),
+                  momentum = lab_f32(&lab, SHAPE(1), (float[]){1000});
     struct tensor grad = lab_f32(&lab, SHAPE(1), (float[]){2});
     struct sgd_params params = {0.25f, 0.5f, 0.5f, false, true};
     LAB_OK(op_sgd_step(lab.stream, &value, &momentum, &grad, &params));
-    ck_assert_float_eq(lab_floats(&lab, &momentum)[0], 4); /* first: v = g = 2 + 4/2; the old v is forgotten */
+    ck_assert_float_eq(lab_floats(&lab, &momentum)[0],
+                       4); /* first: v = g = 2 + 4/2; the old v is forgotten */
     ck_assert_float_eq(lab_floats(&lab, &value)[0], 3);
     params.first = false;
     LAB_OK(op_sgd_step(lab.stream, &value, &momentum, &grad, &params));
@@ -32,11 +34,13 @@ START_TEST(sums_in_double)
     enum { COUNT = 1 << 20 };
     struct lab lab;
     lab_open_ref(&lab);
-    struct tensor t = lab_f32(&lab, SHAPE(COUNT), NULL), sum = lab_f32(&lab, SHAPE(1), NULL), empty = lab_f32(&lab, SHAPE(0), NULL);
+    struct tensor t = lab_f32(&lab, SHAPE(COUNT), NULL), sum = lab_f32(&lab, SHAPE(1), NULL),
+                  empty = lab_f32(&lab, SHAPE(0), NULL);
     LAB_OK(op_fill(lab.stream, &t, 0.1f));
     LAB_OK(op_sum_squares(lab.stream, &sum, &t));
     const double want = COUNT * (double)0.1f * (double)0.1f;
-    ck_assert_float_eq_tol(lab_floats(&lab, &sum)[0], (float)want, 1e-3f); /* one float rounding of 10485.76 */
+    ck_assert_float_eq_tol(lab_floats(&lab, &sum)[0], (float)want,
+                           1e-3f); /* one float rounding of 10485.76 */
     LAB_OK(op_sum_squares(lab.stream, &sum, &empty));
     ck_assert_float_eq(lab_floats(&lab, &sum)[0], 0);
     lab_close(&lab);
@@ -46,7 +50,7 @@ END_TEST
 START_TEST(finite_or_not)
 {
     const float bad[3] = {NAN, INFINITY, -INFINITY};
-    struct lab  lab;
+    struct lab lab;
     lab_open_ref(&lab);
     struct tensor result = lab_i32(&lab, SHAPE(1), NULL);
     for (int i = 0; i < 4; i++) {
@@ -65,7 +69,8 @@ START_TEST(plain_operations)
 {
     struct lab lab;
     lab_open_ref(&lab);
-    struct tensor a = lab_f32(&lab, SHAPE(3), (float[]){1, -2, 3}), b = lab_f32(&lab, SHAPE(3), (float[]){10, 20, 30});
+    struct tensor a = lab_f32(&lab, SHAPE(3), (float[]){1, -2, 3}),
+                  b = lab_f32(&lab, SHAPE(3), (float[]){10, 20, 30});
     struct tensor copy = lab_f32(&lab, SHAPE(1, 3), NULL), ints = lab_i32(&lab, SHAPE(2), NULL);
     LAB_OK(op_copy(lab.stream, &copy, &b)); /* the same count in another shape */
     LAB_OK(op_add(lab.stream, &b, &a));
@@ -81,4 +86,5 @@ START_TEST(plain_operations)
 }
 END_TEST
 
-SUITE("ops/elementwise", TEST(sgd_by_hand), TEST(sums_in_double), TEST(finite_or_not), TEST(plain_operations))
+SUITE("ops/elementwise", TEST(sgd_by_hand), TEST(sums_in_double), TEST(finite_or_not),
+      TEST(plain_operations))

@@ -19,8 +19,8 @@ START_TEST(resizes_as_pillow_does)
 {
     struct lab lab;
     lab_open_ref(&lab);
-    const int          width = _i ? 12 : 5, *want = _i ? GROWN : SHRUNK;
-    struct tensor      in = ramp(&lab, 4), out = lab_f32(&lab, SHAPE(1, 4, 12, 3), NULL);
+    const int width = _i ? 12 : 5, *want = _i ? GROWN : SHRUNK;
+    struct tensor in = ramp(&lab, 4), out = lab_f32(&lab, SHAPE(1, 4, 12, 3), NULL);
     struct image_params params = {4, width, {0, 0, 0}, {1, 1, 1}, false};
     LAB_OK(op_image_to_tensor(lab.stream, &out, 0, &in, &params));
     const float *got = lab_floats(&lab, &out);
@@ -40,7 +40,8 @@ START_TEST(normalises_reverses_and_pads)
     LAB_OK(op_fill(lab.stream, &out, 5)); /* stands where nothing is written: image 0 */
     LAB_OK(op_image_to_tensor(lab.stream, &out, 1, &in, &params));
     const float *got = lab_floats(&lab, &out);
-    const float  want[6] = {(30 - 1.f) / 2, (20 - 2.f) / 3, (10 - 3.f) / 7, (60 - 1.f) / 2, (50 - 2.f) / 3, (40 - 3.f) / 7};
+    const float want[6] = {(30 - 1.f) / 2, (20 - 2.f) / 3, (10 - 3.f) / 7,
+                           (60 - 1.f) / 2, (50 - 2.f) / 3, (40 - 3.f) / 7};
     for (int i = 0; i < 18; i++)
         ck_assert_float_eq(got[i], 5);
     for (int i = 0; i < 18; i++)
@@ -53,7 +54,7 @@ START_TEST(bad_sizes_are_refused)
 {
     struct lab lab;
     lab_open_ref(&lab);
-    struct tensor       in = ramp(&lab, 4), out = lab_f32(&lab, SHAPE(1, 4, 12, 3), NULL);
+    struct tensor in = ramp(&lab, 4), out = lab_f32(&lab, SHAPE(1, 4, 12, 3), NULL);
     struct image_params good = {4, 12, {0}, {1, 1, 1}, false}, tall = good, flat = good;
     tall.height = 5;
     flat.std[1] = 0;
@@ -65,4 +66,5 @@ START_TEST(bad_sizes_are_refused)
 }
 END_TEST
 
-SUITE("ops/image", LOOP(resizes_as_pillow_does, 0, 2), TEST(normalises_reverses_and_pads), TEST(bad_sizes_are_refused))
+SUITE("ops/image", LOOP(resizes_as_pillow_does, 0, 2), TEST(normalises_reverses_and_pads),
+      TEST(bad_sizes_are_refused))

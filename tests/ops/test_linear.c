@@ -19,7 +19,8 @@ START_TEST(forward_by_hand)
 {
     struct lab lab;
     lab_open_ref(&lab);
-    struct tensor in = lab_f32(&lab, SHAPE(2, 3), (float[]){1, 2, 3, 4, 5, 6}), out = lab_f32(&lab, SHAPE(2, 2), NULL);
+    struct tensor in = lab_f32(&lab, SHAPE(2, 3), (float[]){1, 2, 3, 4, 5, 6}),
+                  out = lab_f32(&lab, SHAPE(2, 2), NULL);
     struct weight weight = {.value = lab_f32(&lab, SHAPE(2, 3), (float[]){1, 0, -1, 2, 2, 2}),
                             .bias = lab_f32(&lab, SHAPE(2), (float[]){0.5f, 1})};
     LAB_OK(op_linear_forward(lab.stream, &out, &in, &weight, true, NULL));
@@ -35,18 +36,21 @@ END_TEST
 START_TEST(gradients_match_differences)
 {
     struct random random = {3, 0, 0};
-    struct lab    lab;
+    struct lab lab;
     lab_open_ref(&lab);
     struct linear_case c = {.in = lab_normal(&lab, &random, SHAPE(6, 11), 1),
                             .out = lab_f32(&lab, SHAPE(6, 5), NULL),
                             .probe = lab_normal(&lab, &random, SHAPE(6, 5), 1),
-                            .rows = lab_i32(&lab, SHAPE(1), (int32_t[]){4}), /* two rows do not count */
+                            .rows =
+                                lab_i32(&lab, SHAPE(1), (int32_t[]){4}), /* two rows do not count */
                             .weight = {.value = lab_normal(&lab, &random, SHAPE(5, 11), 1),
                                        .bias = lab_normal(&lab, &random, SHAPE(5), 1)}};
-    struct tensor in_grad = lab_f32(&lab, c.in.shape, NULL), weight_grad = lab_f32(&lab, c.weight.value.shape, NULL);
+    struct tensor in_grad = lab_f32(&lab, c.in.shape, NULL),
+                  weight_grad = lab_f32(&lab, c.weight.value.shape, NULL);
     struct tensor bias_grad = lab_f32(&lab, SHAPE(5), NULL);
     LAB_OK(op_linear_backward_input(lab.stream, &in_grad, &c.probe, &c.weight, false, &c.rows));
-    LAB_OK(op_linear_backward_weight(lab.stream, &weight_grad, &bias_grad, &c.in, &c.probe, &c.rows));
+    LAB_OK(
+        op_linear_backward_weight(lab.stream, &weight_grad, &bias_grad, &c.in, &c.probe, &c.rows));
     /* Linear in each argument: only the rounding of outputs to float32 is left. */
     lab_check_gradient(&lab, &c.in, &in_grad, linear_value, &c, 0.25, 1e-5);
     lab_check_gradient(&lab, &c.weight.value, &weight_grad, linear_value, &c, 0.25, 1e-5);

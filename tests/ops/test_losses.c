@@ -12,13 +12,17 @@ START_TEST(softmax_loss_by_hand)
     lab_open_ref(&lab);
     /* Background is class 2. Rows: right foreground, background taken for 0, foreground taken for
      * background, and one beyond the count. */
-    struct tensor logits = lab_f32(&lab, SHAPE(4, 3), (float[]){1000, 999, 998, 2, 1, 0, 0, 1, 5, 9, 9, 9});
-    struct tensor classes = lab_i32(&lab, SHAPE(4), (int32_t[]){0, 2, 1, 0}), rows = lab_i32(&lab, SHAPE(1), (int32_t[]){3});
-    struct tensor loss = lab_f32(&lab, SHAPE(1), NULL), grad = lab_f32(&lab, logits.shape, NULL), stats = lab_f32(&lab, SHAPE(4), NULL);
+    struct tensor logits =
+        lab_f32(&lab, SHAPE(4, 3), (float[]){1000, 999, 998, 2, 1, 0, 0, 1, 5, 9, 9, 9});
+    struct tensor classes = lab_i32(&lab, SHAPE(4), (int32_t[]){0, 2, 1, 0}),
+                  rows = lab_i32(&lab, SHAPE(1), (int32_t[]){3});
+    struct tensor loss = lab_f32(&lab, SHAPE(1), NULL), grad = lab_f32(&lab, logits.shape, NULL),
+                  stats = lab_f32(&lab, SHAPE(4), NULL);
     LAB_OK(op_fill(lab.stream, &grad, 7));
     LAB_OK(op_softmax_loss(lab.stream, &loss, &grad, &stats, &logits, &classes, &rows));
     const double ramp = log(1 + exp(-1.0) + exp(-2.0)), last = log(1 + exp(1.0) + exp(5.0)) - 1;
-    ck_assert_float_eq_tol(lab_floats(&lab, &loss)[0], (float)((ramp + ramp + 2 + last) / 3), 1e-6f); /* float output */
+    ck_assert_float_eq_tol(lab_floats(&lab, &loss)[0], (float)((ramp + ramp + 2 + last) / 3),
+                           1e-6f); /* float output */
     const float *s = lab_floats(&lab, &stats), want[4] = {1, 2, 1, 1};
     for (int i = 0; i < 4; i++)
         ck_assert_float_eq(s[i], want[i]);
@@ -39,17 +43,20 @@ struct class_case {
 static double class_value(struct lab *lab, void *context)
 {
     struct class_case *c = context;
-    LAB_OK(op_softmax_loss(lab->stream, &c->loss, NULL, &c->stats, &c->logits, &c->classes, &c->rows));
+    LAB_OK(
+        op_softmax_loss(lab->stream, &c->loss, NULL, &c->stats, &c->logits, &c->classes, &c->rows));
     return (double)lab_floats(lab, &c->loss)[0];
 }
 
 START_TEST(softmax_gradient_matches_differences)
 {
     struct random random = {1, 0, 0};
-    struct lab    lab;
+    struct lab lab;
     lab_open_ref(&lab);
-    struct class_case c = {.logits = lab_normal(&lab, &random, SHAPE(3, 5), 2), .classes = lab_i32(&lab, SHAPE(3), (int32_t[]){4, 0, 2}),
-                           .rows = lab_i32(&lab, SHAPE(1), (int32_t[]){3}), .loss = lab_f32(&lab, SHAPE(1), NULL),
+    struct class_case c = {.logits = lab_normal(&lab, &random, SHAPE(3, 5), 2),
+                           .classes = lab_i32(&lab, SHAPE(3), (int32_t[]){4, 0, 2}),
+                           .rows = lab_i32(&lab, SHAPE(1), (int32_t[]){3}),
+                           .loss = lab_f32(&lab, SHAPE(1), NULL),
                            .stats = lab_f32(&lab, SHAPE(4), NULL)};
     struct tensor grad = lab_f32(&lab, c.logits.shape, NULL);
     LAB_OK(op_softmax_loss(lab.stream, &c.loss, &grad, &c.stats, &c.logits, &c.classes, &c.rows));
@@ -64,31 +71,35 @@ END_TEST
 /* Two images of three anchors on two levels (2 + 1): slab order is image 0 level 0, image 1 level
  * 0, image 0 level 1, image 1 level 1. */
 struct rpn_case {
-    struct tensor          logits, deltas, anchors, index, counts, match, gt, loss;
-    struct level_layout    layout;
+    struct tensor logits, deltas, anchors, index, counts, match, gt, loss;
+    struct level_layout layout;
     struct rpn_loss_params params;
-    int                    part; /* of the loss that is looked at */
+    int part; /* of the loss that is looked at */
 };
 
 static struct rpn_case rpn_setup(struct lab *lab, float beta)
 {
-    struct random   random = {2, 0, 0};
-    struct rpn_case c = {.logits = lab_f32(lab, SHAPE(6), (float[]){1, -2, 0.5f, 3, -1, 80}),
-                         .deltas = lab_normal(lab, &random, SHAPE(6, 4), 1),
-                         .anchors = lab_f32(lab, SHAPE(3, 4), (float[]){0, 0, 10, 10, 5, 5, 15, 20, 1, 2, 30, 40}),
-                         .index = lab_i32(lab, SHAPE(2, 3), (int32_t[]){2, 0, 0, 1, 2, 0}),
-                         .counts = lab_i32(lab, SHAPE(2, 2), (int32_t[]){1, 1, 2, 0}),
-                         .match = lab_i32(lab, SHAPE(2, 3), (int32_t[]){0, 0, 1, 0, 0, 1}),
-                         .gt = lab_f32(lab, SHAPE(2, 2, 4), (float[]){1, 1, 9, 9, 0, 0, 20, 50, 4, 4, 14, 24, 2, 2, 33, 33}),
-                         .loss = lab_f32(lab, SHAPE(2), NULL),
-                         .layout = {2, {2, 1}, {0, 2}, 3},
-                         .params = {{1, 1, 1, 1}, beta, 1.f / 512, 2.f / 512}};
+    struct random random = {2, 0, 0};
+    struct rpn_case c = {
+        .logits = lab_f32(lab, SHAPE(6), (float[]){1, -2, 0.5f, 3, -1, 80}),
+        .deltas = lab_normal(lab, &random, SHAPE(6, 4), 1),
+        .anchors = lab_f32(lab, SHAPE(3, 4), (float[]){0, 0, 10, 10, 5, 5, 15, 20, 1, 2, 30, 40}),
+        .index = lab_i32(lab, SHAPE(2, 3), (int32_t[]){2, 0, 0, 1, 2, 0}),
+        .counts = lab_i32(lab, SHAPE(2, 2), (int32_t[]){1, 1, 2, 0}),
+        .match = lab_i32(lab, SHAPE(2, 3), (int32_t[]){0, 0, 1, 0, 0, 1}),
+        .gt = lab_f32(lab, SHAPE(2, 2, 4),
+                      (float[]){1, 1, 9, 9, 0, 0, 20, 50, 4, 4, 14, 24, 2, 2, 33, 33}),
+        .loss = lab_f32(lab, SHAPE(2), NULL),
+        .layout = {2, {2, 1}, {0, 2}, 3},
+        .params = {{1, 1, 1, 1}, beta, 1.f / 512, 2.f / 512}};
     return c;
 }
 
-static md_status rpn_run(struct lab *lab, struct rpn_case *c, struct tensor *logits_grad, struct tensor *deltas_grad)
+static md_status rpn_run(struct lab *lab, struct rpn_case *c, struct tensor *logits_grad,
+                         struct tensor *deltas_grad)
 {
-    struct rpn_loss_inputs in = {&c->logits, &c->deltas, &c->anchors, &c->index, &c->counts, &c->match, &c->gt, &c->layout};
+    struct rpn_loss_inputs in = {&c->logits, &c->deltas, &c->anchors, &c->index,
+                                 &c->counts, &c->match,  &c->gt,      &c->layout};
     return op_rpn_loss(lab->stream, &c->loss, logits_grad, deltas_grad, &in, &c->params);
 }
 
@@ -104,13 +115,15 @@ START_TEST(rpn_classes_by_hand)
     struct lab lab;
     lab_open_ref(&lab);
     struct rpn_case c = rpn_setup(&lab, 0);
-    struct tensor   grad = lab_f32(&lab, SHAPE(6), NULL);
+    struct tensor grad = lab_f32(&lab, SHAPE(6), NULL);
     LAB_OK(op_fill(lab.stream, &grad, 5));
     LAB_OK(rpn_run(&lab, &c, &grad, NULL));
     /* Sampled: image 0 anchor 2 (+, slab 4), anchor 0 (-, slab 0); image 1 anchors 1 (+, slab 3),
      * 2 (+, slab 5). */
-    const double sum = log(1 + exp(1.0)) + log(1 + exp(1.0)) + log(1 + exp(-3.0)) + log1p(exp(-80.0));
-    ck_assert_float_eq_tol(lab_floats(&lab, &c.loss)[0], (float)(sum / 512), 1e-9f); /* float output of size 5e-3 */
+    const double sum =
+        log(1 + exp(1.0)) + log(1 + exp(1.0)) + log(1 + exp(-3.0)) + log1p(exp(-80.0));
+    ck_assert_float_eq_tol(lab_floats(&lab, &c.loss)[0], (float)(sum / 512),
+                           1e-9f); /* float output of size 5e-3 */
     const float *g = lab_floats(&lab, &grad);
     ck_assert_float_eq_tol(g[0], (float)(1 / (1 + exp(-1.0)) / 512), 1e-9f);
     ck_assert_float_eq_tol(g[4], (float)((1 / (1 + exp(1.0)) - 1) / 512), 1e-9f);
@@ -126,7 +139,8 @@ START_TEST(rpn_gradients_match_differences)
     lab_open_ref(&lab);
     struct rpn_case c = rpn_setup(&lab, _i ? 0.5f : 0);
     c.params.class_scale = c.params.box_scale = 1;
-    struct tensor logits_grad = lab_f32(&lab, SHAPE(6), NULL), deltas_grad = lab_f32(&lab, SHAPE(6, 4), NULL);
+    struct tensor logits_grad = lab_f32(&lab, SHAPE(6), NULL),
+                  deltas_grad = lab_f32(&lab, SHAPE(6, 4), NULL);
     LAB_OK(rpn_run(&lab, &c, &logits_grad, &deltas_grad));
     /* Rounding of a loss near 10 to float: 1e-6 / step; step^2 / 24 of curvature; the kinks of |x|
      * and of smooth L1 are farther than the step from these numbers. */
@@ -145,18 +159,21 @@ START_TEST(smooth_l1_goldens)
     struct lab lab;
     lab_open_ref(&lab);
     const float box[5] = {0, 1, 2, 11, 12};
-    struct tensor rois = lab_f32(&lab, SHAPE(1, 5), box), targets = lab_f32(&lab, SHAPE(1, 4), box + 1);
-    struct tensor classes = lab_i32(&lab, SHAPE(1), NULL), rows = lab_i32(&lab, SHAPE(1), (int32_t[]){1});
+    struct tensor rois = lab_f32(&lab, SHAPE(1, 5), box),
+                  targets = lab_f32(&lab, SHAPE(1, 4), box + 1);
+    struct tensor classes = lab_i32(&lab, SHAPE(1), NULL),
+                  rows = lab_i32(&lab, SHAPE(1), (int32_t[]){1});
     struct tensor loss = lab_f32(&lab, SHAPE(1), NULL), grad = lab_f32(&lab, SHAPE(1, 4), NULL);
-    const float   sizes[4] = {0, -0.2f, 0.5f, -1}, smooth[4] = {0, 0.04f, 0.25f, 0.75f};
-    const float   slopes[4] = {0, -0.4f, 1, -1}, plain_slopes[4] = {0, -1, 1, -1};
+    const float sizes[4] = {0, -0.2f, 0.5f, -1}, smooth[4] = {0, 0.04f, 0.25f, 0.75f};
+    const float slopes[4] = {0, -0.4f, 1, -1}, plain_slopes[4] = {0, -1, 1, -1};
     for (int i = 0; i < 4; i++) {
-        const float   one[4] = {0, 0, sizes[i], 0};
+        const float one[4] = {0, 0, sizes[i], 0};
         struct tensor deltas = lab_f32(&lab, SHAPE(1, 4), one);
         struct box_loss_inputs in = {&deltas, &rois, &targets, &classes, &rows};
         struct box_loss_params params = {{1, 1, 1, 1}, 0.5f, 1, 1, true};
         LAB_OK(op_box_loss(lab.stream, &loss, &grad, &in, &params));
-        ck_assert_float_eq_tol(lab_floats(&lab, &loss)[0], smooth[i], 1e-7f); /* one float rounding */
+        ck_assert_float_eq_tol(lab_floats(&lab, &loss)[0], smooth[i],
+                               1e-7f); /* one float rounding */
         ck_assert_float_eq_tol(lab_floats(&lab, &grad)[2], slopes[i], 1e-7f);
         params.smooth_l1_beta = 0;
         LAB_OK(op_box_loss(lab.stream, &loss, &grad, &in, &params));
@@ -174,13 +191,17 @@ START_TEST(box_loss_of_detectron2_coder)
     /* Wanted deltas are (0.75, 0.8, 0.243951, 1.075557); class 1 of 2; the second row is background. */
     struct tensor rois = lab_f32(&lab, SHAPE(2, 5), (float[]){0, 10, 20, 110, 70, 0, 0, 0, 5, 5});
     struct tensor targets = lab_f32(&lab, SHAPE(2, 4), (float[]){15, 18, 120, 80, 0, 0, 0, 0});
-    struct tensor classes = lab_i32(&lab, SHAPE(2), (int32_t[]){1, 2}), rows = lab_i32(&lab, SHAPE(1), (int32_t[]){2});
-    struct tensor loss = lab_f32(&lab, SHAPE(1), NULL), grad = lab_f32(&lab, SHAPE(2, 8), NULL), deltas = lab_f32(&lab, SHAPE(2, 8), NULL);
+    struct tensor classes = lab_i32(&lab, SHAPE(2), (int32_t[]){1, 2}),
+                  rows = lab_i32(&lab, SHAPE(1), (int32_t[]){2});
+    struct tensor loss = lab_f32(&lab, SHAPE(1), NULL), grad = lab_f32(&lab, SHAPE(2, 8), NULL),
+                  deltas = lab_f32(&lab, SHAPE(2, 8), NULL);
     struct box_loss_inputs in = {&deltas, &rois, &targets, &classes, &rows};
     struct box_loss_params params = {{10, 10, 5, 5}, 0, 3, 2, false};
     LAB_OK(op_fill(lab.stream, &grad, 7));
     LAB_OK(op_box_loss(lab.stream, &loss, &grad, &in, &params));
-    ck_assert_float_eq_tol(lab_floats(&lab, &loss)[0], 3 * (0.75f + 0.8f + 0.243951f + 1.075557f) / 2, 3e-6f); /* golden has 6 decimals */
+    ck_assert_float_eq_tol(lab_floats(&lab, &loss)[0],
+                           3 * (0.75f + 0.8f + 0.243951f + 1.075557f) / 2,
+                           3e-6f); /* golden has 6 decimals */
     const float *g = lab_floats(&lab, &grad);
     for (int i = 0; i < 16; i++)
         ck_assert_float_eq(g[i], i >= 4 && i < 8 ? -1.5f : 0);
@@ -189,13 +210,13 @@ START_TEST(box_loss_of_detectron2_coder)
 END_TEST
 
 struct box_case {
-    struct tensor          deltas, rois, targets, classes, rows, loss;
+    struct tensor deltas, rois, targets, classes, rows, loss;
     struct box_loss_params params;
 };
 
 static double box_value(struct lab *lab, void *context)
 {
-    struct box_case       *c = context;
+    struct box_case *c = context;
     struct box_loss_inputs in = {&c->deltas, &c->rois, &c->targets, &c->classes, &c->rows};
     LAB_OK(op_box_loss(lab->stream, &c->loss, NULL, &in, &c->params));
     return (double)lab_floats(lab, &c->loss)[0];
@@ -204,14 +225,18 @@ static double box_value(struct lab *lab, void *context)
 START_TEST(box_gradient_matches_differences)
 {
     struct random random = {9, 0, 0};
-    struct lab    lab;
-    const bool    agnostic = _i % 2;
+    struct lab lab;
+    const bool agnostic = _i % 2;
     lab_open_ref(&lab);
-    struct box_case c = {.deltas = lab_normal(&lab, &random, SHAPE(3, agnostic ? 4 : 8), 2),
-                         .rois = lab_f32(&lab, SHAPE(3, 5), (float[]){0, 1, 2, 20, 30, 0, 5, 5, 9, 9, 0, 0, 0, 8, 8}),
-                         .targets = lab_f32(&lab, SHAPE(3, 4), (float[]){2, 2, 22, 30, 5, 4, 9, 9, 0, 0, 0, 0}),
-                         .classes = lab_i32(&lab, SHAPE(3), (int32_t[]){1, 0, 2}), .rows = lab_i32(&lab, SHAPE(1), (int32_t[]){3}),
-                         .loss = lab_f32(&lab, SHAPE(1), NULL), .params = {{10, 10, 5, 5}, _i < 2 ? 0 : 1, 1, 2, agnostic}};
+    struct box_case c = {
+        .deltas = lab_normal(&lab, &random, SHAPE(3, agnostic ? 4 : 8), 2),
+        .rois =
+            lab_f32(&lab, SHAPE(3, 5), (float[]){0, 1, 2, 20, 30, 0, 5, 5, 9, 9, 0, 0, 0, 8, 8}),
+        .targets = lab_f32(&lab, SHAPE(3, 4), (float[]){2, 2, 22, 30, 5, 4, 9, 9, 0, 0, 0, 0}),
+        .classes = lab_i32(&lab, SHAPE(3), (int32_t[]){1, 0, 2}),
+        .rows = lab_i32(&lab, SHAPE(1), (int32_t[]){3}),
+        .loss = lab_f32(&lab, SHAPE(1), NULL),
+        .params = {{10, 10, 5, 5}, _i < 2 ? 0 : 1, 1, 2, agnostic}};
     struct tensor grad = lab_f32(&lab, c.deltas.shape, NULL);
     struct box_loss_inputs in = {&c.deltas, &c.rois, &c.targets, &c.classes, &c.rows};
     LAB_OK(op_box_loss(lab.stream, &c.loss, &grad, &in, &c.params));
@@ -222,6 +247,7 @@ START_TEST(box_gradient_matches_differences)
 }
 END_TEST
 
-SUITE("ops/losses", TEST(softmax_loss_by_hand), TEST(softmax_gradient_matches_differences), TEST(rpn_classes_by_hand),
-      LOOP(rpn_gradients_match_differences, 0, 2), TEST(smooth_l1_goldens), TEST(box_loss_of_detectron2_coder),
+SUITE("ops/losses", TEST(softmax_loss_by_hand), TEST(softmax_gradient_matches_differences),
+      TEST(rpn_classes_by_hand), LOOP(rpn_gradients_match_differences, 0, 2),
+      TEST(smooth_l1_goldens), TEST(box_loss_of_detectron2_coder),
       LOOP(box_gradient_matches_differences, 0, 4))

@@ -6,12 +6,14 @@ START_TEST(maxpool_by_hand)
 {
     struct lab lab;
     lab_open_ref(&lab);
-    struct tensor in = lab_f32(&lab, SHAPE(1, 3, 4, 1), (float[]){-1, -2, -3, -4, -5, -6, -7, -8, -9, 5, 5, -1});
-    struct tensor out = lab_f32(&lab, SHAPE(1, 2, 2, 1), NULL), grad = lab_f32(&lab, in.shape, NULL);
+    struct tensor in =
+        lab_f32(&lab, SHAPE(1, 3, 4, 1), (float[]){-1, -2, -3, -4, -5, -6, -7, -8, -9, 5, 5, -1});
+    struct tensor out = lab_f32(&lab, SHAPE(1, 2, 2, 1), NULL),
+                  grad = lab_f32(&lab, in.shape, NULL);
     struct pool_geometry geometry = {3, 2, 1};
     LAB_OK(op_maxpool_forward(lab.stream, &out, &in, geometry));
     const float *got = lab_floats(&lab, &out);
-    const float  want[4] = {-1, -2, 5, 5}; /* the padding is not a zero */
+    const float want[4] = {-1, -2, 5, 5}; /* the padding is not a zero */
     for (int i = 0; i < 4; i++)
         ck_assert_float_eq(got[i], want[i]);
     struct tensor out_grad = lab_f32(&lab, out.shape, (float[]){1, 2, 4, 8});
@@ -39,13 +41,14 @@ static double maxpool_value(struct lab *lab, void *context)
 START_TEST(maxpool_gradient_matches_differences)
 {
     struct random random = {5, 0, 0};
-    struct lab    lab;
+    struct lab lab;
     lab_open_ref(&lab);
     struct pool_case c = {.in = lab_normal(&lab, &random, SHAPE(2, 7, 6, 3), 100),
                           .out = lab_f32(&lab, SHAPE(2, 4, 3, 3), NULL),
                           .probe = lab_normal(&lab, &random, SHAPE(2, 4, 3, 3), 1)};
     struct tensor grad = lab_f32(&lab, c.in.shape, NULL);
-    LAB_OK(op_maxpool_backward(lab.stream, &grad, &c.probe, &c.in, (struct pool_geometry){3, 2, 1}));
+    LAB_OK(
+        op_maxpool_backward(lab.stream, &grad, &c.probe, &c.in, (struct pool_geometry){3, 2, 1}));
     /* Values lie ~100 apart, so a step of 1/16 changes no maximum; rounding 100 * 6e-8 / step. */
     lab_check_gradient(&lab, &c.in, &grad, maxpool_value, &c, 0.0625, 1e-3);
     lab_close(&lab);
@@ -63,7 +66,7 @@ static double upsample_value(struct lab *lab, void *context)
 START_TEST(upsample_by_hand_and_by_differences)
 {
     struct random random = {6, 0, 0};
-    struct lab    lab;
+    struct lab lab;
     lab_open_ref(&lab);
     struct tensor in = lab_f32(&lab, SHAPE(1, 1, 2, 1), (float[]){1, 2});
     struct tensor out = lab_f32(&lab, SHAPE(1, 2, 4, 1), (float[]){10, 20, 30, 40, 50, 60, 70, 80});
@@ -76,7 +79,8 @@ START_TEST(upsample_by_hand_and_by_differences)
                           .probe = lab_normal(&lab, &random, SHAPE(2, 6, 10, 2), 1)};
     struct tensor grad = lab_f32(&lab, c.in.shape, NULL);
     LAB_OK(op_upsample_backward(lab.stream, &grad, &c.probe));
-    lab_check_gradient(&lab, &c.in, &grad, upsample_value, &c, 0.25, 1e-5); /* linear: rounding only */
+    lab_check_gradient(&lab, &c.in, &grad, upsample_value, &c, 0.25,
+                       1e-5); /* linear: rounding only */
     lab_close(&lab);
 }
 END_TEST

@@ -11,8 +11,10 @@ static void run_matcher(struct lab *lab, const float *boxes, int64_t m, const fl
                         struct match_params params, int32_t *match, int32_t *label)
 {
     const int32_t count = (int32_t)g;
-    struct tensor b = lab_f32(lab, SHAPE(m, 4), boxes), t = lab_f32(lab, SHAPE(1, g, 4), gt), n = lab_i32(lab, SHAPE(1), &count);
-    struct tensor to_match = lab_i32(lab, SHAPE(1, m), NULL), to_label = lab_i32(lab, SHAPE(1, m), NULL);
+    struct tensor b = lab_f32(lab, SHAPE(m, 4), boxes), t = lab_f32(lab, SHAPE(1, g, 4), gt),
+                  n = lab_i32(lab, SHAPE(1), &count);
+    struct tensor to_match = lab_i32(lab, SHAPE(1, m), NULL),
+                  to_label = lab_i32(lab, SHAPE(1, m), NULL);
     LAB_OK(op_match(lab->stream, &to_match, &to_label, &b, NULL, &t, &n, &params));
     memcpy(match, lab_ints(lab, &to_match), (size_t)m * sizeof *match);
     memcpy(label, lab_ints(lab, &to_label), (size_t)m * sizeof *label);
@@ -24,11 +26,13 @@ START_TEST(zero_iou_truth_as_detectron2_or_not)
     lab_open_ref(&lab);
     /* IoU rows .2 .65 .65 .2 0 / .72 0 0 0 0 / 0: truth 0 has a tie, truth 2 lies on nothing. */
     const float gt[12] = {0, 0, 10, 10, 0, 100, 10, 110, 500, 500, 510, 510};
-    const float anchors[20] = {0, 100, 10, 107.2f, 0, 0, 10, 6.5f, 0, 3.5f, 10, 10, 0, 0, 10, 2, 50, 50, 60, 60};
-    int32_t     match[5], label[5];
+    const float anchors[20] = {0,  100, 10, 107.2f, 0,  0, 10, 6.5f, 0,  3.5f,
+                               10, 10,  0,  0,      10, 2, 50, 50,   60, 60};
+    int32_t match[5], label[5];
     struct match_params params = {0.3f, 0.7f, true, true};
     run_matcher(&lab, anchors, 5, gt, 3, params, match, label);
-    const int32_t want_match[5] = {1, 0, 0, 0, 0}, all[5] = {1, 1, 1, 1, 1}, some[5] = {1, 1, 1, 0, 0};
+    const int32_t want_match[5] = {1, 0, 0, 0, 0}, all[5] = {1, 1, 1, 1, 1},
+                  some[5] = {1, 1, 1, 0, 0};
     ck_assert_mem_eq(match, want_match, sizeof match);
     ck_assert_mem_eq(label, all, sizeof label); /* the third truth turns every anchor positive */
     params.zero_iou_matches = false;
@@ -51,8 +55,9 @@ START_TEST(low_quality_keeps_the_match)
     lab_open_ref(&lab);
     /* Anchor 1 is the best of truth 1 (IoU .2), but lies better on truth 0 (IoU .5). */
     const float gt[8] = {0, 0, 10, 10, 0, 5, 10, 11}, anchors[8] = {0, 0, 10, 10, 0, 0, 10, 6};
-    int32_t     match[2], label[2];
-    run_matcher(&lab, anchors, 2, gt, 2, (struct match_params){0.3f, 0.7f, true, false}, match, label);
+    int32_t match[2], label[2];
+    run_matcher(&lab, anchors, 2, gt, 2, (struct match_params){0.3f, 0.7f, true, false}, match,
+                label);
     ck_assert_int_eq(match[0], 0);
     ck_assert_int_eq(match[1], 0);
     ck_assert_int_eq(label[0], 1);
@@ -67,11 +72,14 @@ START_TEST(thresholds_ties_and_counts)
     const float gt[8] = {0, 0, 10, 10, 0, 0, 10, 10}; /* twice the same: the lower index wins */
     const float boxes[16] = {0, 0, 10, 5, 0, 0, 10, 4.9f, 0, 0, 10, 10, 0, 0, 10, 10};
     struct tensor b = lab_f32(&lab, SHAPE(1, 4, 4), boxes), t = lab_f32(&lab, SHAPE(1, 2, 4), gt);
-    struct tensor n = lab_i32(&lab, SHAPE(1), (int32_t[]){3}), g = lab_i32(&lab, SHAPE(1), (int32_t[]){2});
-    struct tensor match = lab_i32(&lab, SHAPE(1, 4), NULL), label = lab_i32(&lab, SHAPE(1, 4), NULL);
+    struct tensor n = lab_i32(&lab, SHAPE(1), (int32_t[]){3}),
+                  g = lab_i32(&lab, SHAPE(1), (int32_t[]){2});
+    struct tensor match = lab_i32(&lab, SHAPE(1, 4), NULL),
+                  label = lab_i32(&lab, SHAPE(1, 4), NULL);
     struct match_params params = {0.5f, 0.5f, false, false};
     LAB_OK(op_match(lab.stream, &match, &label, &b, &n, &t, &g, &params));
-    const int32_t want[4] = {1, 0, 1, -1}, none[4] = {0, 0, 0, -1}; /* IoU of exactly 0.5 is foreground */
+    const int32_t want[4] = {1, 0, 1, -1},
+                  none[4] = {0, 0, 0, -1}; /* IoU of exactly 0.5 is foreground */
     ck_assert_mem_eq(lab_ints(&lab, &label), want, sizeof want);
     ck_assert_int_eq(lab_ints(&lab, &match)[2], 0);
     struct tensor zero = lab_i32(&lab, SHAPE(1), NULL);
@@ -87,11 +95,13 @@ struct sampled {
     int32_t index[64], counts[2];
 };
 
-static struct sampled run_sampler(struct lab *lab, const int32_t *labels, int64_t m, struct sample_params params)
+static struct sampled run_sampler(struct lab *lab, const int32_t *labels, int64_t m,
+                                  struct sample_params params)
 {
     struct sampled result;
-    struct tensor  label = {(void *)(uintptr_t)labels, TENSOR_I32, SHAPE(1, m)};
-    struct tensor  index = {result.index, TENSOR_I32, SHAPE(1, 64)}, counts = {result.counts, TENSOR_I32, SHAPE(1, 2)};
+    struct tensor label = {(void *)(uintptr_t)labels, TENSOR_I32, SHAPE(1, m)};
+    struct tensor index = {result.index, TENSOR_I32, SHAPE(1, 64)},
+                  counts = {result.counts, TENSOR_I32, SHAPE(1, 2)};
     LAB_OK(op_sample(lab->stream, &index, &counts, &label, &params));
     return result;
 }
@@ -157,14 +167,15 @@ START_TEST(sample_is_uniform)
     struct lab lab;
     lab_open_ref(&lab);
     int32_t labels[ROWS] = {0};
-    int     hits[ROWS] = {0};
+    int hits[ROWS] = {0};
     for (uint64_t draw = 0; draw < DRAWS; draw++) {
-        struct sampled s = run_sampler(&lab, labels, ROWS, (struct sample_params){SIZE, 0, draw, 1});
+        struct sampled s =
+            run_sampler(&lab, labels, ROWS, (struct sample_params){SIZE, 0, draw, 1});
         for (int i = 0; i < SIZE; i++)
             hits[s.index[i]]++;
     }
     const double expected = (double)DRAWS * SIZE / ROWS;
-    double       chi_square = 0;
+    double chi_square = 0;
     for (int row = 0; row < ROWS; row++)
         chi_square += (hits[row] - expected) * (hits[row] - expected) / expected;
     /* Without replacement the statistic is (1 - SIZE/ROWS) times chi-square of 49 degrees: mean
@@ -181,28 +192,36 @@ START_TEST(rows_of_two_images)
 {
     struct lab lab;
     lab_open_ref(&lab);
-    struct tensor a = lab_f32(&lab, SHAPE(2, 2, 4), (float[]){1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7, 8, 8});
+    struct tensor a =
+        lab_f32(&lab, SHAPE(2, 2, 4), (float[]){1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7, 8, 8});
     struct tensor b = lab_f32(&lab, SHAPE(2, 1, 4), (float[]){11, 11, 12, 12, 13, 13, 14, 14});
-    struct tensor a_counts = lab_i32(&lab, SHAPE(2), (int32_t[]){1, 2}), b_counts = lab_i32(&lab, SHAPE(2), (int32_t[]){1, 0});
-    struct tensor boxes = lab_f32(&lab, SHAPE(2, 3, 4), NULL), counts = lab_i32(&lab, SHAPE(2), NULL);
+    struct tensor a_counts = lab_i32(&lab, SHAPE(2), (int32_t[]){1, 2}),
+                  b_counts = lab_i32(&lab, SHAPE(2), (int32_t[]){1, 0});
+    struct tensor boxes = lab_f32(&lab, SHAPE(2, 3, 4), NULL),
+                  counts = lab_i32(&lab, SHAPE(2), NULL);
     LAB_OK(op_append_boxes(lab.stream, &boxes, &counts, &a, &a_counts, &b, &b_counts));
     const float *got = lab_floats(&lab, &boxes);
-    const float  first[6] = {1, 11, 0, 5, 7, 0};
+    const float first[6] = {1, 11, 0, 5, 7, 0};
     for (int i = 0; i < 6; i++)
         ck_assert_float_eq(got[4 * i], first[i]);
     ck_assert_int_eq(lab_ints(&lab, &counts)[0], 2);
     struct tensor rois = lab_f32(&lab, SHAPE(6, 5), NULL), rows = lab_i32(&lab, SHAPE(1), NULL);
     LAB_OK(op_rois_from_boxes(lab.stream, &rois, &rows, &boxes, &counts));
-    const float *r = lab_floats(&lab, &rois), images[6] = {0, 0, 1, 1, -1, -1}, lefts[6] = {1, 11, 5, 7, 0, 0};
+    const float *r = lab_floats(&lab, &rois), images[6] = {0, 0, 1, 1, -1, -1},
+                lefts[6] = {1, 11, 5, 7, 0, 0};
     for (int i = 0; i < 6; i++) {
         ck_assert_float_eq(r[5 * i], images[i]);
         ck_assert_float_eq(r[5 * i + 1], lefts[i]);
     }
     ck_assert_int_eq(lab_ints(&lab, &rows)[0], 4);
 
-    struct tensor index = lab_i32(&lab, SHAPE(2, 2), (int32_t[]){1, 0, 0, 0}), chosen = lab_i32(&lab, SHAPE(2, 2), (int32_t[]){1, 1, 0, 1});
-    struct tensor match = lab_i32(&lab, SHAPE(2, 3), (int32_t[]){0, 0, 0, 0, 0, 0}), classes_in = lab_i32(&lab, SHAPE(2, 1), (int32_t[]){3, 4});
-    struct tensor classes = lab_i32(&lab, SHAPE(4), NULL), targets = lab_f32(&lab, SHAPE(4, 4), NULL), small = lab_f32(&lab, SHAPE(4, 5), NULL);
+    struct tensor index = lab_i32(&lab, SHAPE(2, 2), (int32_t[]){1, 0, 0, 0}),
+                  chosen = lab_i32(&lab, SHAPE(2, 2), (int32_t[]){1, 1, 0, 1});
+    struct tensor match = lab_i32(&lab, SHAPE(2, 3), (int32_t[]){0, 0, 0, 0, 0, 0}),
+                  classes_in = lab_i32(&lab, SHAPE(2, 1), (int32_t[]){3, 4});
+    struct tensor classes = lab_i32(&lab, SHAPE(4), NULL),
+                  targets = lab_f32(&lab, SHAPE(4, 4), NULL),
+                  small = lab_f32(&lab, SHAPE(4, 5), NULL);
     struct roi_target_inputs in = {&boxes, &index, &chosen, &match, &b, &classes_in, &b_counts, 9};
     LAB_OK(op_roi_targets(lab.stream, &small, &classes, &targets, &rows, &in));
     const int32_t want[4] = {3, 9, 9, -1};
@@ -222,5 +241,5 @@ START_TEST(rows_of_two_images)
 END_TEST
 
 SUITE("ops/targets", TEST(zero_iou_truth_as_detectron2_or_not), TEST(low_quality_keeps_the_match),
-      TEST(thresholds_ties_and_counts), TEST(sample_sizes_and_groups), TEST(sample_takes_the_smallest_keys),
-      TEST(sample_is_uniform), TEST(rows_of_two_images))
+      TEST(thresholds_ties_and_counts), TEST(sample_sizes_and_groups),
+      TEST(sample_takes_the_smallest_keys), TEST(sample_is_uniform), TEST(rows_of_two_images))

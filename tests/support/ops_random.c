@@ -93,7 +93,8 @@ static void *host_block(struct lab *lab, struct shape shape)
     return block;
 }
 
-struct tensor lab_normal(struct lab *lab, struct random *random, struct shape shape, float deviation)
+struct tensor lab_normal(struct lab *lab, struct random *random, struct shape shape,
+                         float deviation)
 {
     float *values = host_block(lab, shape);
     for (int64_t i = 0; i < shape_count(shape); i++)
@@ -118,7 +119,8 @@ struct tensor lab_boxes(struct lab *lab, struct random *random, struct shape sha
     return t;
 }
 
-struct tensor lab_integers(struct lab *lab, struct random *random, struct shape shape, int low, int high)
+struct tensor lab_integers(struct lab *lab, struct random *random, struct shape shape, int low,
+                           int high)
 {
     int32_t *values = host_block(lab, shape);
     for (int64_t i = 0; i < shape_count(shape); i++)
@@ -131,7 +133,7 @@ struct tensor lab_integers(struct lab *lab, struct random *random, struct shape 
 void lab_spoil(struct lab *lab, struct random *random, struct tensor *t, int every)
 {
     const float hostile[] = {NAN, INFINITY, -INFINITY, 1e30f, -1e30f};
-    float      *values = host_block(lab, t->shape);
+    float *values = host_block(lab, t->shape);
     LAB_OK(tensor_download(lab->stream, values, t));
     for (int64_t i = 0; i < tensor_count(t); i++)
         if (random_below(random, (uint64_t)every) == 0)
@@ -159,11 +161,11 @@ static bool close_enough(double a, double b, double tolerance)
 static void compare_one(struct lab *lab, struct lab *expected, int index, const char *what)
 {
     const struct lab_result *got = &lab->results[index], *want = &expected->results[index];
-    const int64_t            count = tensor_count(&got->tensor);
-    const bool               real = got->tensor.type == TENSOR_F32;
-    const void              *a = read_tensor(lab, &got->tensor);
-    const void              *b = read_tensor(expected, &want->tensor);
-    char                     text[96];
+    const int64_t count = tensor_count(&got->tensor);
+    const bool real = got->tensor.type == TENSOR_F32;
+    const void *a = read_tensor(lab, &got->tensor);
+    const void *b = read_tensor(expected, &want->tensor);
+    char text[96];
     ck_assert(shape_equal(got->tensor.shape, want->tensor.shape));
     for (int64_t i = 0; i < count; i++) {
         double x = real ? (double)((const float *)a)[i] : ((const int32_t *)a)[i];
@@ -187,8 +189,8 @@ void lab_compare(struct lab *lab, struct lab *expected, const char *what)
 double lab_dot(struct lab *lab, const struct tensor *a, const struct tensor *b)
 {
     const int64_t count = tensor_count(a);
-    float        *x = host_block(lab, a->shape), *y = host_block(lab, b->shape);
-    double        sum = 0;
+    float *x = host_block(lab, a->shape), *y = host_block(lab, b->shape);
+    double sum = 0;
     ck_assert_int_eq(count, tensor_count(b));
     LAB_OK(tensor_download(lab->stream, x, a));
     LAB_OK(tensor_download(lab->stream, y, b));
@@ -218,9 +220,9 @@ void lab_check_gradient(struct lab *lab, const struct tensor *input, const struc
     enum { TRIES = 40 };
     struct random random = {1234, random_stream(RANDOM_TEST, 99), 0};
     const int64_t count = tensor_count(input);
-    float        *values = host_block(lab, input->shape), *grads = host_block(lab, input->shape);
-    double        differences[TRIES], largest = 0;
-    int64_t       places[TRIES];
+    float *values = host_block(lab, input->shape), *grads = host_block(lab, input->shape);
+    double differences[TRIES], largest = 0;
+    int64_t places[TRIES];
     ck_assert_int_gt(count, 0);
     LAB_OK(tensor_download(lab->stream, values, input));
     LAB_OK(tensor_download(lab->stream, grads, gradient));

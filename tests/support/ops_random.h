@@ -11,21 +11,21 @@ enum { LAB_MAX_TENSORS = 96, LAB_MAX_READS = 512, LAB_MAX_RESULTS = 12 };
 
 /* A result that is to be compared between devices. */
 struct lab_result {
-    const char   *name;
+    const char *name;
     struct tensor tensor;
-    double        tolerance; /* of |a - b|, relative to 1 + |b|; 0: the same numbers */
+    double tolerance; /* of |a - b|, relative to 1 + |b|; 0: the same numbers */
 };
 
 /* One device and everything made on it. Failures end the test case. */
 struct lab {
-    struct memory     memory;
-    struct device    *device;
-    struct stream    *stream;
-    struct tensor     made[LAB_MAX_TENSORS];
-    void             *read[LAB_MAX_READS];
-    int               made_count, read_count;
+    struct memory memory;
+    struct device *device;
+    struct stream *stream;
+    struct tensor made[LAB_MAX_TENSORS];
+    void *read[LAB_MAX_READS];
+    int made_count, read_count;
     struct lab_result results[LAB_MAX_RESULTS];
-    int               result_count;
+    int result_count;
 };
 
 void lab_open(struct lab *lab, const struct backend *backend);
@@ -38,15 +38,17 @@ struct tensor lab_i32(struct lab *lab, struct shape shape, const int32_t *values
 struct tensor lab_u8(struct lab *lab, struct shape shape, const uint8_t *values);
 
 /* Host copies, alive until lab_close. */
-const float   *lab_floats(struct lab *lab, const struct tensor *t);
+const float *lab_floats(struct lab *lab, const struct tensor *t);
 const int32_t *lab_ints(struct lab *lab, const struct tensor *t);
 
 /* Random numbers depend on `random` alone, not on the device. */
-struct tensor lab_normal(struct lab *lab, struct random *random, struct shape shape, float deviation);
+struct tensor lab_normal(struct lab *lab, struct random *random, struct shape shape,
+                         float deviation);
 /* Boxes inside [0,extent)^2 whose sides are 1 to extent / 2; shape [...,4]. */
 struct tensor lab_boxes(struct lab *lab, struct random *random, struct shape shape, float extent);
 /* Integers in [low, high]. */
-struct tensor lab_integers(struct lab *lab, struct random *random, struct shape shape, int low, int high);
+struct tensor lab_integers(struct lab *lab, struct random *random, struct shape shape, int low,
+                           int high);
 /* Overwrites about one element of `every` with NaN, +-Inf or +-1e30. */
 void lab_spoil(struct lab *lab, struct random *random, struct tensor *t, int every);
 

@@ -34,7 +34,7 @@ END_TEST
 
 START_TEST(views_share_memory)
 {
-    int32_t       data[12];
+    int32_t data[12];
     struct tensor t = {data, TENSOR_I32, SHAPE(4, 3)};
     struct tensor rows = tensor_rows(&t, 1, 2);
     ck_assert_ptr_eq(rows.data, data + 3);
@@ -49,4 +49,5 @@ START_TEST(views_share_memory)
 }
 END_TEST
 
-SUITE("tensor/tensor", TEST(counts_elements), TEST(compares_and_names_shapes), TEST(views_share_memory))
+SUITE("tensor/tensor", TEST(counts_elements), TEST(compares_and_names_shapes),
+      TEST(views_share_memory))

@@ -18,9 +18,9 @@ fail:
 
 START_TEST(measured_pass_fits_exactly)
 {
-    struct lab       lab;
+    struct lab lab;
     struct workspace workspace;
-    struct tensor    t[3];
+    struct tensor t[3];
     lab_open_ref(&lab);
     workspace_init(&workspace, lab.device);
     workspace_measure_begin(&workspace, lab.stream);
@@ -32,7 +32,8 @@ START_TEST(measured_pass_fits_exactly)
     ck_assert_uint_eq(workspace.capacity, 64 + 128);
     size_t calls = atomic_load(&lab.memory.total_calls);
     LAB_OK(pass(&workspace, t));
-    ck_assert_uint_eq(atomic_load(&lab.memory.total_calls), calls); /* a steady state allocates nothing */
+    ck_assert_uint_eq(atomic_load(&lab.memory.total_calls),
+                      calls); /* a steady state allocates nothing */
     ck_assert_ptr_eq(t[1].data, (char *)t[0].data + 64);
     ck_assert_ptr_eq(t[2].data, t[1].data);
     ck_assert_uint_eq((uintptr_t)t[2].data % 64, 0);
@@ -43,9 +44,9 @@ END_TEST
 
 START_TEST(a_smaller_pass_keeps_the_block)
 {
-    struct lab       lab;
+    struct lab lab;
     struct workspace workspace;
-    struct tensor    t[3], large;
+    struct tensor t[3], large;
     lab_open_ref(&lab);
     workspace_init(&workspace, lab.device);
     workspace_measure_begin(&workspace, lab.stream);
@@ -63,9 +64,9 @@ END_TEST
 
 START_TEST(beyond_the_reserve_is_an_error)
 {
-    struct lab       lab;
+    struct lab lab;
     struct workspace workspace;
-    struct tensor    t;
+    struct tensor t;
     lab_open_ref(&lab);
     workspace_init(&workspace, lab.device);
     ck_assert_int_eq(workspace_tensor(&workspace, &t, TENSOR_F32, SHAPE(1)), MD_EINTERNAL);

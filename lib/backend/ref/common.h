@@ -31,9 +31,9 @@ typedef bool before_fn(const void *context, int32_t a, int32_t b);
 
 /* Items that came first of all those offered so far, in a heap whose root is the last of them. */
 struct selection {
-    int32_t    *items; /* [capacity], the caller's */
-    int64_t     count, capacity;
-    before_fn  *before;
+    int32_t *items; /* [capacity], the caller's */
+    int64_t count, capacity;
+    before_fn *before;
     const void *context;
 };
 

@@ -7,9 +7,9 @@
 
 /* Everything about a convolution but the numbers. */
 struct conv {
-    int64_t n, h, w, c;        /* in */
-    int64_t oh, ow, o;         /* out */
-    int64_t kh, kw, gc, go;    /* kernel; channels of a group, in and out */
+    int64_t n, h, w, c;     /* in */
+    int64_t oh, ow, o;      /* out */
+    int64_t kh, kw, gc, go; /* kernel; channels of a group, in and out */
     int64_t stride, pad;
     const float *weight, *scale, *bias; /* scale and bias may be NULL */
 };
@@ -18,11 +18,21 @@ static struct conv conv_of(const struct tensor *in, const struct tensor *out,
                            const struct weight *weight, struct conv_geometry geometry)
 {
     const int64_t *i = in->shape.dims, *o = out->shape.dims, *k = weight->value.shape.dims;
-    return (struct conv){.n = i[0], .h = i[1], .w = i[2], .c = i[3],
-                         .oh = o[1], .ow = o[2], .o = o[3],
-                         .kh = k[1], .kw = k[2], .gc = k[3], .go = o[3] / geometry.groups,
-                         .stride = geometry.stride, .pad = geometry.pad,
-                         .weight = f32(&weight->value), .scale = f32(&weight->scale),
+    return (struct conv){.n = i[0],
+                         .h = i[1],
+                         .w = i[2],
+                         .c = i[3],
+                         .oh = o[1],
+                         .ow = o[2],
+                         .o = o[3],
+                         .kh = k[1],
+                         .kw = k[2],
+                         .gc = k[3],
+                         .go = o[3] / geometry.groups,
+                         .stride = geometry.stride,
+                         .pad = geometry.pad,
+                         .weight = f32(&weight->value),
+                         .scale = f32(&weight->scale),
                          .bias = f32(&weight->bias)};
 }
 
@@ -36,7 +46,7 @@ static double window_sum(const struct conv *k, const float *in, int64_t n, int64
                          int64_t o)
 {
     const int64_t first_channel = o / k->go * k->gc;
-    double        sum = 0;
+    double sum = 0;
     for (int64_t i = 0; i < k->kh; i++) {
         const int64_t row = y * k->stride - k->pad + i;
         for (int64_t j = 0; j < k->kw && row >= 0 && row < k->h; j++) {
@@ -55,8 +65,8 @@ md_status ref_conv2d_forward(struct stream *stream, struct tensor *out, const st
 {
     (void)stream;
     const struct conv k = conv_of(in, out, weight, geometry);
-    const float      *added = tensor_given(residual) ? f32(residual) : NULL;
-    const int64_t     places = k.n * k.oh * k.ow;
+    const float *added = tensor_given(residual) ? f32(residual) : NULL;
+    const int64_t places = k.n * k.oh * k.ow;
     for (int64_t place = 0; place < places; place++) {
         const int64_t x = place % k.ow, y = place / k.ow % k.oh, n = place / k.ow / k.oh;
         for (int64_t o = 0; o < k.o; o++) {
@@ -105,10 +115,10 @@ md_status ref_conv2d_backward_input(struct stream *stream, struct tensor *in_gra
                                     const struct tensor *out_grad, struct weight *weight,
                                     struct conv_geometry geometry, bool accumulate)
 {
-    md_status         st = MD_OK;
+    md_status st = MD_OK;
     const struct conv k = conv_of(in_grad, out_grad, weight, geometry);
-    const int64_t     places = k.n * k.h * k.w;
-    void             *scratch = NULL;
+    const int64_t places = k.n * k.h * k.w;
+    void *scratch = NULL;
     TRY(stream_scratch(stream, &scratch, (size_t)k.c * sizeof(double)));
     double *sum = scratch; /* [c] */
     for (int64_t place = 0; place < places; place++) {
@@ -153,15 +163,15 @@ md_status ref_conv2d_backward_weight(struct stream *stream, struct tensor *weigh
                                      const struct tensor *out_grad, struct weight *weight,
                                      struct conv_geometry geometry)
 {
-    md_status         st = MD_OK;
+    md_status st = MD_OK;
     const struct conv k = conv_of(in, out_grad, weight, geometry);
-    const int64_t     taps = tensor_given(weight_grad) ? k.o * k.kh * k.kw : 0;
-    void             *scratch = NULL;
+    const int64_t taps = tensor_given(weight_grad) ? k.o * k.kh * k.kw : 0;
+    void *scratch = NULL;
     TRY(stream_scratch(stream, &scratch, (size_t)k.gc * sizeof(double)));
     double *sum = scratch; /* [gc] */
     for (int64_t tap = 0; tap < taps; tap++) {
         const int64_t o = tap / k.kw / k.kh;
-        float        *grad = f32(weight_grad) + tap * k.gc;
+        float *grad = f32(weight_grad) + tap * k.gc;
         tap_gradient(&k, sum, f32(in), f32(out_grad), o, tap / k.kw % k.kh, tap % k.kw);
         for (int64_t c = 0; c < k.gc; c++)
             grad[c] = (float)((double)grad[c] + sum[c] * scale_of(&k, o));

@@ -9,10 +9,10 @@
 struct detecting {
     const struct detect_inputs *in;
     const struct detect_params *params;
-    int64_t                     k, columns; /* classes; boxes of a row: k, or 1 for all classes */
-    float                      *boxes;      /* [cap*columns,4] decoded, clipped */
-    int32_t                    *candidates; /* [cap*k] */
-    int32_t                    *kept;       /* [d] */
+    int64_t k, columns;  /* classes; boxes of a row: k, or 1 for all classes */
+    float *boxes;        /* [cap*columns,4] decoded, clipped */
+    int32_t *candidates; /* [cap*k] */
+    int32_t *kept;       /* [d] */
 };
 
 static float score_of(const struct detecting *d, int32_t candidate)
@@ -56,7 +56,7 @@ static int64_t collect(struct detecting *d, int64_t image, int64_t rows)
         if (f32(d->in->rois)[5 * row] != (float)image ||
             !decode_row(d, row, i32(d->in->image_sizes) + 2 * image))
             continue;
-        for (int64_t class = 0; class < d->k; class++)
+        for (int64_t class = 0; class < d->k; class ++)
             if (score_of(d, (int32_t)(row * d->k + class)) > d->params->score_threshold)
                 selection_offer(&all, (int32_t)(row * d->k + class));
     }
@@ -71,7 +71,7 @@ static int64_t suppress(struct detecting *d, int64_t count, int64_t limit)
     int64_t kept = 0;
     for (int64_t i = 0; i < count && kept < limit; i++) {
         const int32_t candidate = d->candidates[i];
-        bool          keep = true;
+        bool keep = true;
         for (int64_t j = 0; j < kept && keep; j++)
             keep = d->kept[j] % d->k != candidate % d->k ||
                    !(box_iou_nms(box_of(d, d->kept[j]), box_of(d, candidate)) >
@@ -84,11 +84,11 @@ static int64_t suppress(struct detecting *d, int64_t count, int64_t limit)
 
 static md_status take_scratch(struct stream *stream, struct detecting *d, int64_t limit)
 {
-    md_status     st = MD_OK;
+    md_status st = MD_OK;
     const int64_t cap = d->in->rois->shape.dims[0];
-    const size_t  box_bytes = (size_t)(cap * d->columns) * 4 * sizeof(float);
-    const size_t  items = (size_t)(cap * d->k + limit);
-    void         *scratch = NULL;
+    const size_t box_bytes = (size_t)(cap * d->columns) * 4 * sizeof(float);
+    const size_t items = (size_t)(cap * d->k + limit);
+    void *scratch = NULL;
     TRY(stream_scratch(stream, &scratch, box_bytes + items * sizeof(int32_t)));
     d->boxes = scratch;
     d->candidates = (int32_t *)(void *)((char *)scratch + box_bytes);
@@ -101,17 +101,19 @@ md_status ref_detect(struct stream *stream, struct tensor *boxes, struct tensor 
                      struct tensor *classes, struct tensor *counts, const struct detect_inputs *in,
                      const struct detect_params *params)
 {
-    md_status        st = MD_OK;
-    const int64_t    n = boxes->shape.dims[0], limit = boxes->shape.dims[1];
-    const int64_t    rows = row_count(in->rows, in->rois->shape.dims[0]);
-    struct detecting d = {.in = in, .params = params, .k = params->num_classes,
+    md_status st = MD_OK;
+    const int64_t n = boxes->shape.dims[0], limit = boxes->shape.dims[1];
+    const int64_t rows = row_count(in->rows, in->rois->shape.dims[0]);
+    struct detecting d = {.in = in,
+                          .params = params,
+                          .k = params->num_classes,
                           .columns = params->class_agnostic ? 1 : params->num_classes};
     TRY(take_scratch(stream, &d, limit));
     for (int64_t image = 0; image < n; image++) {
         const int64_t kept = suppress(&d, collect(&d, image, rows), limit);
         for (int64_t i = 0; i < limit; i++) {
             const int64_t to = image * limit + i;
-            const float   nowhere[4] = {0};
+            const float nowhere[4] = {0};
             memcpy(f32(boxes) + 4 * to, i < kept ? box_of(&d, d.kept[i]) : nowhere, sizeof nowhere);
             f32(scores)[to] = i < kept ? score_of(&d, d.kept[i]) : 0;
             i32(classes)[to] = i < kept ? (int32_t)(d.kept[i] % d.k) : -1;

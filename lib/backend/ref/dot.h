@@ -7,7 +7,7 @@
 /* Eight sums side by side, so that the compiler may use vectors without reordering any of them. */
 static inline double dot(const float *a, const float *b, int64_t count)
 {
-    double  part[8] = {0};
+    double part[8] = {0};
     int64_t i = 0;
     for (; i + 8 <= count; i += 8)
         for (int lane = 0; lane < 8; lane++)

@@ -57,7 +57,7 @@ md_status ref_sgd_step(struct stream *stream, struct tensor *value, struct tenso
 {
     (void)stream;
     const int64_t count = tensor_count(value);
-    float        *p = f32(value), *v = f32(momentum);
+    float *p = f32(value), *v = f32(momentum);
     for (int64_t i = 0; i < count; i++) {
         float g = f32(grad)[i] + params->weight_decay * p[i];
         v[i] = params->first ? g : params->momentum * v[i] + g;
@@ -70,7 +70,7 @@ md_status ref_sum_squares(struct stream *stream, struct tensor *out, const struc
 {
     (void)stream;
     const int64_t count = tensor_count(in);
-    double        sum = 0;
+    double sum = 0;
     for (int64_t i = 0; i < count; i++)
         sum += (double)f32(in)[i] * (double)f32(in)[i];
     f32(out)[0] = (float)sum;
@@ -81,7 +81,7 @@ md_status ref_all_finite(struct stream *stream, struct tensor *out, const struct
 {
     (void)stream;
     const int64_t count = tensor_count(in);
-    bool          finite = true;
+    bool finite = true;
     for (int64_t i = 0; i < count && finite; i++)
         finite = isfinite(f32(in)[i]);
     i32(out)[0] = finite;

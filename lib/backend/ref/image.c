@@ -16,7 +16,8 @@ static void normalise(float *out, int64_t full_height, int64_t full_width, const
                 out[c] = 0;
                 if (inside)
                     out[c] = ((float)pixels->data[y * pixels->stride + 3 * x + source] -
-                              params->mean[c]) / params->std[c];
+                              params->mean[c]) /
+                             params->std[c];
             }
         }
     }
@@ -25,14 +26,14 @@ static void normalise(float *out, int64_t full_height, int64_t full_width, const
 md_status ref_image_to_tensor(struct stream *stream, struct tensor *out, int index,
                               const struct tensor *pixels, const struct image_params *params)
 {
-    md_status     st = MD_OK;
+    md_status st = MD_OK;
     const int64_t height = out->shape.dims[1], width = out->shape.dims[2];
-    md_image      resized = {0};
-    md_image      image = {.data = pixels->data,
-                           .width = (int)pixels->shape.dims[1],
-                           .height = (int)pixels->shape.dims[0],
-                           .stride = (ptrdiff_t)(3 * pixels->shape.dims[1]),
-                           .format = MD_RGB8};
+    md_image resized = {0};
+    md_image image = {.data = pixels->data,
+                      .width = (int)pixels->shape.dims[1],
+                      .height = (int)pixels->shape.dims[0],
+                      .stride = (ptrdiff_t)(3 * pixels->shape.dims[1]),
+                      .format = MD_RGB8};
     if (image.width != params->width || image.height != params->height) {
         TRY(image_resize(&resized, stream->device->memory, &image, params->width, params->height));
         image = resized;

@@ -11,7 +11,7 @@ md_status ref_linear_forward(struct stream *stream, struct tensor *out, const st
     (void)stream;
     const int64_t inputs = in->shape.dims[1], outputs = out->shape.dims[1];
     const int64_t computed = row_count(rows, in->shape.dims[0]);
-    const float  *bias = f32(&weight->bias);
+    const float *bias = f32(&weight->bias);
     for (int64_t r = 0; r < in->shape.dims[0]; r++) {
         for (int64_t o = 0; o < outputs; o++) {
             double sum = 0;
@@ -28,10 +28,10 @@ md_status ref_linear_backward_input(struct stream *stream, struct tensor *in_gra
                                     const struct tensor *out_grad, struct weight *weight,
                                     bool accumulate, const struct tensor *rows)
 {
-    md_status     st = MD_OK;
+    md_status st = MD_OK;
     const int64_t inputs = in_grad->shape.dims[1], outputs = out_grad->shape.dims[1];
     const int64_t computed = row_count(rows, in_grad->shape.dims[0]);
-    void         *scratch = NULL;
+    void *scratch = NULL;
     TRY(stream_scratch(stream, &scratch, (size_t)inputs * sizeof(double)));
     double *sum = scratch; /* [inputs] */
     for (int64_t r = 0; r < in_grad->shape.dims[0]; r++) {
@@ -51,10 +51,10 @@ md_status ref_linear_backward_weight(struct stream *stream, struct tensor *weigh
                                      struct tensor *bias_grad, const struct tensor *in,
                                      const struct tensor *out_grad, const struct tensor *rows)
 {
-    md_status     st = MD_OK;
+    md_status st = MD_OK;
     const int64_t inputs = in->shape.dims[1], outputs = out_grad->shape.dims[1];
     const int64_t computed = row_count(rows, in->shape.dims[0]);
-    void         *scratch = NULL;
+    void *scratch = NULL;
     TRY(stream_scratch(stream, &scratch, (size_t)inputs * sizeof(double)));
     double *sum = scratch; /* [inputs] */
     for (int64_t o = 0; o < outputs; o++) {

@@ -49,13 +49,14 @@ static double binary_cross_entropy(double logit, double label, double scale, flo
     return (logit > 0 ? logit : logit < 0 ? 0 : logit) - logit * label + log1p(small);
 }
 
-static double anchor_box_loss(const struct rpn_loss_inputs *in, const struct rpn_loss_params *params,
-                              int64_t image, int64_t anchor, float *deltas_grad)
+static double anchor_box_loss(const struct rpn_loss_inputs *in,
+                              const struct rpn_loss_params *params, int64_t image, int64_t anchor,
+                              float *deltas_grad)
 {
     const int64_t n = in->match->shape.dims[0], g = in->gt->shape.dims[1];
     const int64_t at = level_slab_index(in->layout, n, image, anchor);
     const int64_t truth = image * g + i32(in->match)[image * in->layout->total + anchor];
-    float         wanted[4];
+    float wanted[4];
     box_encode(wanted, f32(in->anchors) + 4 * anchor, f32(in->gt) + 4 * truth, params->weights);
     return box_smooth_l1(f32(in->deltas) + 4 * at, wanted, (double)params->smooth_l1_beta,
                          (double)params->box_scale, deltas_grad ? deltas_grad + 4 * at : NULL);
@@ -67,15 +68,15 @@ md_status ref_rpn_loss(struct stream *stream, struct tensor *loss, struct tensor
 {
     (void)stream;
     const int64_t n = in->match->shape.dims[0], b = in->index->shape.dims[1];
-    float        *to_logits = tensor_given(logits_grad) ? f32(logits_grad) : NULL;
-    float        *to_deltas = tensor_given(deltas_grad) ? f32(deltas_grad) : NULL;
-    double        class_sum = 0, box_sum = 0;
+    float *to_logits = tensor_given(logits_grad) ? f32(logits_grad) : NULL;
+    float *to_deltas = tensor_given(deltas_grad) ? f32(deltas_grad) : NULL;
+    double class_sum = 0, box_sum = 0;
     clear(logits_grad);
     clear(deltas_grad);
     for (int64_t image = 0; image < n; image++) {
         const int32_t *counts = i32(in->index_counts) + 2 * image;
-        const int64_t  foreground = clamp_count(counts[0], b);
-        const int64_t  sampled = foreground + clamp_count(counts[1], b - foreground);
+        const int64_t foreground = clamp_count(counts[0], b);
+        const int64_t sampled = foreground + clamp_count(counts[1], b - foreground);
         for (int64_t i = 0; i < sampled; i++) {
             const int64_t anchor = i32(in->index)[image * b + i];
             const int64_t at = level_slab_index(in->layout, n, image, anchor);
@@ -113,7 +114,7 @@ md_status ref_softmax(struct stream *stream, struct tensor *out, const struct te
     const int64_t cap = in->shape.dims[0], k = in->shape.dims[1];
     const int64_t computed = row_count(rows, cap);
     for (int64_t row = 0; row < cap && k > 0; row++) {
-        int64_t      best;
+        int64_t best;
         const double total = log_sum_exp(f32(in) + row * k, k, &best);
         for (int64_t i = 0; i < k; i++)
             f32(out)[row * k + i] =
@@ -140,13 +141,13 @@ md_status ref_softmax_loss(struct stream *stream, struct tensor *loss, struct te
     (void)stream;
     const int64_t cap = logits->shape.dims[0], k = logits->shape.dims[1];
     const int64_t computed = row_count(rows, cap);
-    double        sum = 0;
+    double sum = 0;
     clear(grad);
     clear(stats);
     for (int64_t row = 0; row < computed; row++) {
-        const float  *in = f32(logits) + row * k;
+        const float *in = f32(logits) + row * k;
         const int64_t wanted = i32(classes)[row];
-        int64_t       best;
+        int64_t best;
         if (wanted < 0 || wanted >= k)
             continue;
         const double total = log_sum_exp(in, k, &best);
@@ -168,16 +169,17 @@ md_status ref_box_loss(struct stream *stream, struct tensor *loss, struct tensor
     (void)stream;
     const int64_t columns = in->deltas->shape.dims[1];
     const int64_t computed = row_count(in->rows, in->deltas->shape.dims[0]);
-    const double  scale = (double)params->scale / (double)(computed > 0 ? computed : 1);
-    double        sum = 0;
+    const double scale = (double)params->scale / (double)(computed > 0 ? computed : 1);
+    double sum = 0;
     clear(grad);
     for (int64_t row = 0; row < computed; row++) {
         const int32_t class = i32(in->classes)[row];
         if (class < 0 || class >= params->num_classes)
             continue;
-        const int64_t at = row * columns + (params->class_agnostic ? 0 : 4 * (int64_t)class);
-        float         wanted[4];
-        box_encode(wanted, f32(in->rois) + 5 * row + 1, f32(in->targets) + 4 * row, params->weights);
+        const int64_t at = row * columns + (params->class_agnostic ? 0 : 4 * (int64_t) class);
+        float wanted[4];
+        box_encode(wanted, f32(in->rois) + 5 * row + 1, f32(in->targets) + 4 * row,
+                   params->weights);
         sum += box_smooth_l1(f32(in->deltas) + at, wanted, (double)params->smooth_l1_beta, scale,
                              tensor_given(grad) ? f32(grad) + at : NULL);
     }

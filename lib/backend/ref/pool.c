@@ -5,8 +5,9 @@
 static int64_t window_maximum(const struct tensor *in, struct pool_geometry geometry, int64_t n,
                               int64_t y, int64_t x, int64_t c)
 {
-    const int64_t height = in->shape.dims[1], width = in->shape.dims[2], channels = in->shape.dims[3];
-    int64_t       best = -1;
+    const int64_t height = in->shape.dims[1], width = in->shape.dims[2],
+                  channels = in->shape.dims[3];
+    int64_t best = -1;
     for (int64_t i = 0; i < geometry.kernel; i++) {
         const int64_t row = y * geometry.stride - geometry.pad + i;
         for (int64_t j = 0; j < geometry.kernel && row >= 0 && row < height; j++) {
@@ -26,7 +27,7 @@ md_status ref_maxpool_forward(struct stream *stream, struct tensor *out, const s
 {
     (void)stream;
     const int64_t *dims = out->shape.dims;
-    const int64_t  count = tensor_count(out);
+    const int64_t count = tensor_count(out);
     for (int64_t at = 0; at < count; at++) {
         const int64_t c = at % dims[3], x = at / dims[3] % dims[2];
         const int64_t y = at / dims[3] / dims[2] % dims[1], n = at / dims[3] / dims[2] / dims[1];
@@ -41,7 +42,7 @@ md_status ref_maxpool_backward(struct stream *stream, struct tensor *in_grad,
 {
     (void)stream;
     const int64_t *dims = out_grad->shape.dims;
-    const int64_t  count = tensor_count(out_grad);
+    const int64_t count = tensor_count(out_grad);
     for (int64_t at = 0; at < count; at++) {
         const int64_t c = at % dims[3], x = at / dims[3] % dims[2];
         const int64_t y = at / dims[3] / dims[2] % dims[1], n = at / dims[3] / dims[2] / dims[1];

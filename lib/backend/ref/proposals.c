@@ -36,8 +36,8 @@ md_status ref_topk(struct stream *stream, struct tensor *index, struct tensor *v
     (void)stream;
     const int64_t n = values->shape.dims[0], m = values->shape.dims[1], k = index->shape.dims[1];
     for (int64_t row = 0; row < n; row++) {
-        const float     *from = f32(values) + row * m;
-        int32_t         *to = i32(index) + row * k; /* is the heap, too */
+        const float *from = f32(values) + row * m;
+        int32_t *to = i32(index) + row * k; /* is the heap, too */
         struct selection best = {to, 0, k, value_before, from};
         for (int64_t i = 0; i < m; i++)
             selection_offer(&best, (int32_t)i);
@@ -69,14 +69,15 @@ md_status ref_rpn_decode(struct stream *stream, struct tensor *boxes, struct ten
                          const struct decode_params *params)
 {
     (void)stream;
-    const int64_t n = boxes->shape.dims[0], cap = boxes->shape.dims[1], k = in->index->shape.dims[1];
+    const int64_t n = boxes->shape.dims[0], cap = boxes->shape.dims[1],
+                  k = in->index->shape.dims[1];
     for (int64_t image = 0; image < n; image++) {
         const int64_t candidates = clamp_count(i32(in->index_count)[image], k);
-        float        *to_boxes = f32(boxes) + image * cap * 4, *to_scores = f32(scores) + image * cap;
-        int64_t       count = 0;
+        float *to_boxes = f32(boxes) + image * cap * 4, *to_scores = f32(scores) + image * cap;
+        int64_t count = 0;
         for (int64_t i = 0; i < candidates; i++) {
             const float score = f32(in->value)[image * k + i];
-            float       box[4];
+            float box[4];
             if (!isfinite(score) ||
                 !decode_proposal(box, in, params, image, i32(in->index)[image * k + i]))
                 continue;
@@ -110,9 +111,9 @@ md_status ref_nms(struct stream *stream, struct tensor *keep, struct tensor *kee
     const int64_t segments = boxes->shape.dims[0], cap = boxes->shape.dims[1];
     for (int64_t segment = 0; segment < segments; segment++) {
         const int64_t count = clamp_count(i32(counts)[segment], cap);
-        const float  *from = f32(boxes) + segment * cap * 4;
-        int32_t      *to = i32(keep) + segment * cap;
-        int64_t       kept = 0;
+        const float *from = f32(boxes) + segment * cap * 4;
+        int32_t *to = i32(keep) + segment * cap;
+        int64_t kept = 0;
         for (int64_t i = 0; i < count && kept < max_keep; i++)
             if (!suppressed(from, to, kept, from + 4 * i, threshold))
                 to[kept++] = (int32_t)i;
@@ -126,7 +127,7 @@ md_status ref_nms(struct stream *stream, struct tensor *keep, struct tensor *kee
 /* The segments of one image. An item is level * cap + position. */
 struct image_levels {
     const float *scores; /* [levels*n,cap] */
-    int64_t      n, cap, image;
+    int64_t n, cap, image;
 };
 
 static int64_t slab_row(const struct image_levels *levels, int32_t item)
@@ -137,8 +138,8 @@ static int64_t slab_row(const struct image_levels *levels, int32_t item)
 static bool proposal_before(const void *context, int32_t a, int32_t b)
 {
     const struct image_levels *levels = context;
-    return score_before(levels->scores[slab_row(levels, a)], a,
-                        levels->scores[slab_row(levels, b)], b);
+    return score_before(levels->scores[slab_row(levels, a)], a, levels->scores[slab_row(levels, b)],
+                        b);
 }
 
 static void offer_levels(struct selection *best, const struct merge_inputs *in,
@@ -148,21 +149,21 @@ static void offer_levels(struct selection *best, const struct merge_inputs *in,
         const int64_t segment = level * levels->n + levels->image;
         const int64_t kept = clamp_count(i32(in->keep_count)[segment], levels->cap);
         for (int64_t i = 0; i < kept; i++)
-            selection_offer(best, (int32_t)(level * levels->cap +
-                                            i32(in->keep)[segment * levels->cap + i]));
+            selection_offer(
+                best, (int32_t)(level * levels->cap + i32(in->keep)[segment * levels->cap + i]));
     }
 }
 
 md_status ref_merge_proposals(struct stream *stream, struct tensor *boxes, struct tensor *scores,
                               struct tensor *counts, const struct merge_inputs *in)
 {
-    md_status     st = MD_OK;
+    md_status st = MD_OK;
     const int64_t n = boxes->shape.dims[0], post = boxes->shape.dims[1];
-    void         *items = NULL;
+    void *items = NULL;
     TRY(stream_scratch(stream, &items, (size_t)post * sizeof(int32_t)));
     for (int64_t image = 0; image < n; image++) {
         const struct image_levels levels = {f32(in->scores), n, in->boxes->shape.dims[1], image};
-        struct selection          best = {items, 0, post, proposal_before, &levels};
+        struct selection best = {items, 0, post, proposal_before, &levels};
         offer_levels(&best, in, &levels);
         selection_sort(&best);
         for (int64_t i = 0; i < post; i++) {

@@ -60,10 +60,9 @@ static void weight_release(struct device *device, struct weight *weight)
     (void)weight; /* nothing was kept */
 }
 
-static const struct op_table OPS = {
-    .weight_release = weight_release,
+static const struct op_table OPS = {.weight_release = weight_release,
 #define X(name) .name = ref_##name,
-    OPS_LIST(X)
+                                    OPS_LIST(X)
 #undef X
 };
 

@@ -7,9 +7,9 @@
 
 /* Where a roi lies: its image on its level. */
 struct placed_roi {
-    int             level;
-    int64_t         first;         /* element of the level's map where the image begins */
-    int64_t         height, width, channels;
+    int level;
+    int64_t first; /* element of the level's map where the image begins */
+    int64_t height, width, channels;
     struct roi_axis x, y;
 };
 
@@ -22,7 +22,7 @@ static bool place_roi(struct placed_roi *out, const struct tensor *maps, const f
     out->level = roi_level(roi + 1, params->canonical_size, params->canonical_level,
                            params->min_level, params->levels);
     const int64_t *dims = maps[out->level].shape.dims;
-    const float    scale = params->scales[out->level];
+    const float scale = params->scales[out->level];
     out->height = dims[1];
     out->width = dims[2];
     out->channels = dims[3];
@@ -35,7 +35,7 @@ static bool place_roi(struct placed_roi *out, const struct tensor *maps, const f
 /* One of the four pixels around a sample. */
 struct corner {
     int64_t at; /* element of its first channel */
-    float   weight;
+    float weight;
 };
 
 /* false: the sample lies outside. */
@@ -47,8 +47,8 @@ static bool sample_corners(struct corner corners[4], const struct placed_roi *ro
     if (!y.inside || !x.inside)
         return false;
     const int64_t rows[2] = {y.low, y.high}, columns[2] = {x.low, x.high};
-    const float   row_weights[2] = {y.low_weight, y.high_weight};
-    const float   column_weights[2] = {x.low_weight, x.high_weight};
+    const float row_weights[2] = {y.low_weight, y.high_weight};
+    const float column_weights[2] = {x.low_weight, x.high_weight};
     for (int corner = 0; corner < 4; corner++) {
         const int64_t pixel = rows[corner / 2] * roi->width + columns[corner % 2];
         corners[corner].at = roi->first + pixel * roi->channels;
@@ -85,17 +85,17 @@ md_status ref_roi_align_forward(struct stream *stream, struct tensor *out,
                                 const struct tensor *features, const struct tensor *rois,
                                 const struct tensor *rows, const struct roi_align_params *params)
 {
-    md_status     st = MD_OK;
-    const int     pooled = (int)out->shape.dims[1];
+    md_status st = MD_OK;
+    const int pooled = (int)out->shape.dims[1];
     const int64_t channels = out->shape.dims[3], cap = out->shape.dims[0];
     const int64_t computed = row_count(rows, cap);
-    void         *scratch = NULL;
+    void *scratch = NULL;
     TRY(stream_scratch(stream, &scratch, (size_t)channels * sizeof(double)));
     double *sum = scratch; /* [channels] */
     for (int64_t row = 0; row < cap; row++) {
         struct placed_roi roi;
-        const bool        placed = row < computed && place_roi(&roi, features, f32(rois) + 5 * row,
-                                                               pooled, params);
+        const bool placed =
+            row < computed && place_roi(&roi, features, f32(rois) + 5 * row, pooled, params);
         for (int cell = 0; cell < pooled * pooled; cell++) {
             float *to = f32(out) + (row * pooled * pooled + cell) * channels;
             if (placed)
@@ -120,7 +120,7 @@ static void spread_cell(float *map_grad, const float *out_grad, const struct pla
                 continue;
             for (int corner = 0; corner < 4; corner++) {
                 const double weight = (double)corners[corner].weight * share;
-                float       *to = map_grad + corners[corner].at;
+                float *to = map_grad + corners[corner].at;
                 for (int64_t c = 0; c < roi->channels; c++)
                     to[c] = (float)((double)to[c] + weight * (double)out_grad[c]);
             }
@@ -133,7 +133,7 @@ md_status ref_roi_align_backward(struct stream *stream, struct tensor *feature_g
                                  const struct tensor *rows, const struct roi_align_params *params)
 {
     (void)stream;
-    const int     pooled = (int)out_grad->shape.dims[1];
+    const int pooled = (int)out_grad->shape.dims[1];
     const int64_t channels = out_grad->shape.dims[3];
     const int64_t computed = row_count(rows, out_grad->shape.dims[0]);
     for (int64_t row = 0; row < computed; row++) {

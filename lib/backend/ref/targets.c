@@ -11,8 +11,8 @@
 /* One image's part of the tensors. */
 struct matching {
     const float *boxes, *gt; /* [count,4], [gt_count,4] */
-    int64_t      count, gt_count;
-    int32_t     *match, *label;
+    int64_t count, gt_count;
+    int32_t *match, *label;
 };
 
 static void match_each_box(const struct matching *m, const struct match_params *params)
@@ -98,21 +98,22 @@ static int64_t choose_rows(int32_t *out, int64_t wanted, const int32_t *label, i
 md_status ref_sample(struct stream *stream, struct tensor *index, struct tensor *counts,
                      const struct tensor *label, const struct sample_params *params)
 {
-    md_status     st = MD_OK;
+    md_status st = MD_OK;
     const int64_t n = label->shape.dims[0], m = label->shape.dims[1], cap = index->shape.dims[1];
     const int64_t size = params->size < cap ? params->size : cap;
-    void         *scratch = NULL;
+    void *scratch = NULL;
     TRY(stream_scratch(stream, &scratch, (size_t)m * sizeof(uint32_t)));
     uint32_t *keys = scratch; /* [m] */
     for (int64_t image = 0; image < n; image++) {
         const int32_t *labels = i32(label) + image * m;
-        int32_t       *to = i32(index) + image * cap;
+        int32_t *to = i32(index) + image * cap;
         for (int64_t row = 0; row < m; row++)
-            keys[row] = random_u32_at(params->seed, params->stream + (uint64_t)image, (uint64_t)row);
+            keys[row] =
+                random_u32_at(params->seed, params->stream + (uint64_t)image, (uint64_t)row);
         const int64_t quota = params->max_foreground < size ? params->max_foreground : size;
         const int64_t foreground = choose_rows(to, quota, labels, m, 1, keys);
-        const int64_t background = choose_rows(to + foreground, size - foreground, labels, m, 0,
-                                               keys);
+        const int64_t background =
+            choose_rows(to + foreground, size - foreground, labels, m, 0, keys);
         i32(counts)[2 * image] = (int32_t)foreground;
         i32(counts)[2 * image + 1] = (int32_t)background;
         for (int64_t i = foreground + background; i < cap; i++)
@@ -139,7 +140,7 @@ md_status ref_append_boxes(struct stream *stream, struct tensor *out, struct ten
     for (int64_t image = 0; image < n; image++) {
         const int64_t count_a = clamp_count(i32(a_counts)[image], p);
         const int64_t count_b = clamp_count(i32(b_counts)[image], g);
-        float        *to = f32(out) + image * (p + g) * 4;
+        float *to = f32(out) + image * (p + g) * 4;
         copy_boxes(to, f32(a) + image * p * 4, count_a);
         copy_boxes(to + 4 * count_a, f32(b) + image * g * 4, count_b);
         for (int64_t i = 4 * (count_a + count_b); i < 4 * (p + g); i++)
@@ -168,7 +169,7 @@ md_status ref_rois_from_boxes(struct stream *stream, struct tensor *rois, struct
 {
     (void)stream;
     const int64_t n = boxes->shape.dims[0], p = boxes->shape.dims[1];
-    int64_t       row = 0;
+    int64_t row = 0;
     for (int64_t image = 0; image < n; image++) {
         const int64_t count = clamp_count(i32(counts)[image], p);
         for (int64_t i = 0; i < count; i++)
@@ -186,20 +187,20 @@ md_status ref_roi_targets(struct stream *stream, struct tensor *rois, struct ten
     (void)stream;
     const int64_t n = in->boxes->shape.dims[0], q = in->boxes->shape.dims[1];
     const int64_t b = in->index->shape.dims[1], g = in->gt->shape.dims[1];
-    const float   nowhere[4] = {0};
-    int64_t       row = 0;
+    const float nowhere[4] = {0};
+    int64_t row = 0;
     for (int64_t image = 0; image < n; image++) {
         const int32_t *counts = i32(in->index_counts) + 2 * image;
-        const int64_t  foreground = clamp_count(counts[0], b);
-        const int64_t  sampled = foreground + clamp_count(counts[1], b - foreground);
-        const bool     truths = i32(in->gt_counts)[image] > 0 && g > 0;
+        const int64_t foreground = clamp_count(counts[0], b);
+        const int64_t sampled = foreground + clamp_count(counts[1], b - foreground);
+        const bool truths = i32(in->gt_counts)[image] > 0 && g > 0;
         for (int64_t i = 0; i < sampled; i++, row++) {
             const int64_t box = image * q + i32(in->index)[image * b + i];
             const int64_t truth = image * g + i32(in->match)[box];
             write_roi(f32(rois) + 5 * row, image, f32(in->boxes) + 4 * box);
             copy_boxes(f32(targets) + 4 * row, truths ? f32(in->gt) + 4 * truth : nowhere, 1);
-            i32(classes)[row] = truths && i < foreground ? i32(in->gt_classes)[truth]
-                                                         : in->num_classes;
+            i32(classes)[row] =
+                truths && i < foreground ? i32(in->gt_classes)[truth] : in->num_classes;
         }
     }
     i32(rows)[0] = (int32_t)row;
