@@ -12,6 +12,11 @@ PNG      ?= auto
 JOBS     ?= 2#               test programs at a time
 T        ?=#                 test-only: a prefix below tests/
 
+# Without a word about it, as many compilers run as there are cores.
+ifeq ($(MAKELEVEL),0)
+MAKEFLAGS += -j$(shell nproc 2> /dev/null || echo 1)
+endif
+
 VERSION  := 0.1.0
 SONAME   := libmdet.so.0
 BUILD    := build/$(MODE)
