@@ -12,7 +12,8 @@ struct augment_choice {
     bool flip;
 };
 
-md_status augment_check(const struct augment_options *options); /* MD_EINVAL: sizes or probability out of range */
+/* Sizes or probability out of range: MD_EINVAL. */
+md_status augment_check(const struct augment_options *options);
 /* `random` NULL: the first size, no flip. */
 struct augment_choice augment_choose(const struct augment_options *options, struct random *random);
 

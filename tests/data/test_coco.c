@@ -44,7 +44,8 @@ static const char example[] =
     "  {\"file_name\": \"1.jpg\", \"id\": 20, \"width\": 64.0, \"height\": 48},\n"
     "  {\"id\": 10, \"file_name\": \"2\\u002ejpg\", \"width\": 10, \"height\": 10}\n"
     " ],\n"
-    " \"categories\": [{\"id\": 7, \"name\": \"cat\", \"supercategory\": \"animal\"}, {\"id\": 2, \"name\": \"dog\"}]\n"
+    " \"categories\": [{\"id\": 7, \"name\": \"cat\", \"supercategory\": \"animal\"},\n"
+    "  {\"id\": 2, \"name\": \"dog\"}]\n"
     "}\n";
 
 START_TEST(lists_are_joined_and_sorted_by_id)
@@ -126,8 +127,8 @@ static const struct {
     {"{\"images\": [{\"id\": 1, \"file_name\": \"/etc/passwd\"}], " CATEGORIES
      ", \"annotations\": []}",
      "leads out of"},
-    {"{\"images\": [{\"id\": 1, \"file_name\": \"0.jpg\"},\n{\"id\": 1, \"file_name\": \"1.jpg\"}], " CATEGORIES
-     ", \"annotations\": []}",
+    {"{\"images\": [{\"id\": 1, \"file_name\": \"0.jpg\"},\n"
+     "{\"id\": 1, \"file_name\": \"1.jpg\"}], " CATEGORIES ", \"annotations\": []}",
      "two images have id 1"},
     {"{" IMAGES
      ", \"categories\": [{\"id\": 1, \"name\": \"a\"}, {\"id\": 1, \"name\": \"b\"}], \"annotations\": []}",
@@ -159,9 +160,9 @@ static const struct {
      "lies outside"},
     {ANNOTATION("\"id\": 1, \"iscrowd\": 2"), "must be 0 or 1"},
     {ANNOTATION("\"id\": 1, \"area\": -1"), "square pixels"},
-    {ANNOTATION(
-         "\"id\": 1, \"image_id\": 1, \"category_id\": 1, \"bbox\": [1, 2, 3, 4]}, {\"id\": 1, \"image_id\": 1, "
-         "\"category_id\": 1, \"bbox\": [1, 2, 3, 4]"),
+    {ANNOTATION("\"id\": 1, \"image_id\": 1, \"category_id\": 1, \"bbox\": [1, 2, 3, 4]}, "
+                "{\"id\": 1, \"image_id\": 1, "
+                "\"category_id\": 1, \"bbox\": [1, 2, 3, 4]"),
      "two annotations have id 1"},
     {"{" IMAGES ", " CATEGORIES ", \"annotations\": []} x", "ann.json:1"},
 };

@@ -76,7 +76,8 @@ static const char *const spellings[] = {
     "filename,XMIN,yMin,xmax,ymax,class\na.png,1,2,11,22,x\na.png,3,4,5,6,a\n",
     "filename, xmin ,ymin,xmax,ymax,class\n\na.png,1.0, 2 ,1.1e1,22,x \n  \na.png,3,4,5,6,a\n\n",
     "\"filename\",\"xmin\",ymin,xmax,ymax,class\n\"a.png\",\"1\",2,11,22,\"x\"\na.png,3,4,5,6,a\n",
-    "filename,width,height,class,xmin,ymin,xmax,ymax,note\na.png,40,30,x,1,2,11,22,\"two\nlines\"\na.png,,,a,3,4,5,6,\n",
+    "filename,width,height,class,xmin,ymin,xmax,ymax,note\n"
+    "a.png,40,30,x,1,2,11,22,\"two\nlines\"\na.png,,,a,3,4,5,6,\n",
 };
 enum { SPELLINGS = sizeof spellings / sizeof spellings[0] };
 
