@@ -97,7 +97,7 @@ START_TEST(sizes_are_probed_by_threads)
     struct dataset *dataset = NULL;
     builder_init(&builder, &memory);
     for (int i = 0; i < 12; i++) {
-        char name[16];
+        char name[32];
         snprintf(name, sizeof name, "p%d.png", i);
         write_picture(name, 10 + i, 5);
         ck_assert_int_eq(builder_add_image(&builder, name, i, 0, 0), MD_OK);

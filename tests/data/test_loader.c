@@ -46,7 +46,7 @@ static struct dataset *make_dataset(struct pictures *pictures)
     builder_init(&builder, &memory);
     ck_assert_int_eq(builder_add_class(&builder, "thing", 1), MD_OK);
     for (size_t i = 0; i < COUNT; i++) {
-        char name[16];
+        char name[32];
         const struct annotation annotation = {
             .box = {1, 2, 8, 9}, .id = (int64_t)i + 1, .crowd = i % 5 == 4};
         snprintf(name, sizeof name, "%zu", i);
