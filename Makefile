@@ -89,7 +89,7 @@ TEST_SUPPORT := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/support/*.c))
 VALGRIND_TESTS ?= core/ config/ weights/ draw/ api/
 
 .PHONY: all lib programs test test-only test-asan test-tsan test-valgrind lint format symbols \
-        demo docs docs-check install uninstall setup clean help
+        bench demo docs docs-check install uninstall setup clean help
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -139,6 +139,13 @@ $(OUT)/bin/$(subst _,-,$(basename $(notdir $(1)))): $(BUILD)/$(1:.c=.o) $(PROGRA
 	@$$(CC) $$(BASE_CFLAGS) $$(CFLAGS) $$^ -o $$@ $$(LINK) $$(LIBS)
 endef
 $(foreach p,$(PROGRAM_SRC),$(eval $(call program,$(p))))
+
+# Measures each operation of a backend; looks inside, so it is no program of the API.
+bench: $(OUT)/bin/bench-ops
+$(OUT)/bin/bench-ops: $(BUILD)/bench/bench_ops.o $(INTERNAL)
+	@mkdir -p $(@D)
+	@echo "LD   $@"
+	@$(CC) $(BASE_CFLAGS) $(CFLAGS) $^ -o $@ $(LINK) $(LIBS)
 
 # ---- tests: a file is a program, so adding one edits nothing else ---------------------------
 
@@ -231,6 +238,7 @@ help:
 	@echo 'make test-tsan      with the thread sanitizer'
 	@echo 'make test-valgrind  the small tests under valgrind'
 	@echo 'make demo           trains a small model on drawn faces and shows what it finds'
+	@echo 'make bench          build/bin/bench-ops: how fast each operation is'
 	@echo 'make install        DESTDIR= PREFIX=/usr/local; make uninstall takes it away'
 	@echo 'make lint           layers, sizes, symbols, names, layout     make format   applies the layout'
 	@echo 'make symbols        rewrites the list of exported names       make docs     rewrites docs/config.md'

@@ -41,7 +41,7 @@ static md_status draw(struct infer_job *job, struct item *item)
 
 static md_status predict_batch(struct infer_job *job, struct item *items, size_t count)
 {
-    md_image images[MOST_BATCH];
+    md_image images[MOST_BATCH] = {0};
     md_detections *found[MOST_BATCH];
     md_predict_times times;
     for (size_t i = 0; i < count; i++)

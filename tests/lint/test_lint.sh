@@ -77,6 +77,12 @@ catches "a folder without a line" 'not in lib/LAYERS' layers
 echo '#include "core/one.h"' >> examples/md_one.c
 catches "a program looks inside" 'public headers only' layers
 
+mkdir examples/support && echo '/* share.h - shared. */' > examples/support/share.h
+printf '/* share.c - shared. */\n#include "share.h"\n' > examples/support/share.c
+expect_ok "what programs share lies beside them" sh "$lint" layers
+echo '#include "one.h"' >> examples/support/share.c
+catches "shared code looks inside" 'public headers only' layers
+
 repeat 500 '' >> lib/core/one.c
 catches "a long file" 'lines in a file, limit 500' sizes
 repeat 260 '' >> lib/core/one.h
