@@ -234,6 +234,13 @@ static md_status flush_folder(const char *path)
                      : ERROR(MD_EIO, "%s: folder cannot be flushed: %s", folder, strerror(code));
 }
 
+static md_status rename_file(const char *from, const char *to)
+{
+    if (rename(from, to) != 0)
+        return ERROR(MD_EIO, "%s: cannot be renamed to %s: %s", from, to, strerror(errno));
+    return MD_OK;
+}
+
 md_status file_writer_commit(struct file_writer *writer)
 {
     md_status st = MD_OK;
@@ -243,7 +250,7 @@ md_status file_writer_commit(struct file_writer *writer)
     writer->fd = -1;
     if (code != 0)
         FAIL(MD_EIO, "%s: cannot be closed: %s", writer->path, strerror(errno));
-    TRY(file_rename(writer->temp, writer->path));
+    TRY(rename_file(writer->temp, writer->path));
     memory_free(writer->memory, writer->temp);
     writer->temp = NULL;
     st = flush_folder(writer->path);
@@ -302,9 +309,8 @@ fail:
 
 md_status file_rename(const char *from, const char *to)
 {
-    if (rename(from, to) != 0)
-        return ERROR(MD_EIO, "%s: cannot be renamed to %s: %s", from, to, strerror(errno));
-    return MD_OK;
+    md_status st = rename_file(from, to);
+    return st < 0 ? st : flush_folder(to);
 }
 
 void file_remove(const char *path)

@@ -48,7 +48,7 @@ void      file_writer_abort(struct file_writer *writer);  /* removes the temp fi
 md_status file_write(struct memory *memory, const char *path, const void *bytes, size_t size);
 /* By one write call, so that lines of several processes do not mix; created if absent. */
 md_status file_append(const char *path, const void *bytes, size_t size);
-md_status file_rename(const char *from, const char *to);
+md_status file_rename(const char *from, const char *to); /* and flushes the folder of `to` */
 void      file_remove(const char *path); /* absent is fine */
 
 /* ---- paths -------------------------------------------------------------- */

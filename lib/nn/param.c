@@ -198,6 +198,11 @@ void param_set_changed(struct param_set *set)
     set->version_frozen++;
 }
 
+void param_set_trained(struct param_set *set)
+{
+    set->version_trainable++;
+}
+
 /* Both layouts as [outer, a, b]: the file has it as it is, memory has a and b swapped. */
 static void layout_dims(const struct param_spec *spec, int64_t *outer, int64_t *a, int64_t *b)
 {

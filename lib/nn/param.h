@@ -66,6 +66,7 @@ int64_t       param_count(const struct param *param);                    /* elem
 /* What weight.version of a layer with this parameter points to. */
 const uint64_t *param_version(const struct param_set *set, const struct param *param);
 void            param_set_changed(struct param_set *set); /* values were written: both versions move */
+void            param_set_trained(struct param_set *set); /* trainable values alone were */
 
 /* In the file's layout; `values` has param_count elements. `which` is one of the three tensors. */
 md_status param_read(struct param_set *set, struct stream *stream, const struct param *param,

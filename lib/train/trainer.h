@@ -2,8 +2,6 @@
 #ifndef TRAIN_TRAINER_H
 #define TRAIN_TRAINER_H
 
-#include <stdatomic.h>
-
 #include "config/typed.h"
 #include "data/loader.h"
 #include "model/session.h"
@@ -31,20 +29,23 @@ struct train_info {
     double  images_per_second, eta_seconds;
     bool    validated, improved, stopped_early;
     size_t  skipped_images, save_failures;
+    int64_t saved_iteration; /* of the newest checkpoint that is safely on the disk; -1: none */
 };
 
 /* With resume, the newest sound checkpoint is loaded: weights, momentum, iteration, random state,
  * sampler position, best value, patience; without one in the folder, training starts anew (logged).
  * MD_EINVAL: the folder is not empty and neither resume nor overwrite was given. */
-md_status trainer_create(struct trainer **out, struct memory *memory, const struct trainer_options *options);
+md_status trainer_create(struct trainer **out, struct memory *memory,
+                         const struct trainer_options *options);
 void      trainer_free(struct trainer *trainer);
 
 /* One step and what is due after it. MD_END: done (max_iter, early stop, trainer_stop); final files
  * are written before it is returned for the first time. */
 md_status trainer_step(struct trainer *trainer);
 const struct train_info *trainer_info(const struct trainer *trainer);
-md_status trainer_validate(struct trainer *trainer, double *loss); /* mean over the images' batches */
-md_status trainer_save(struct trainer *trainer, const char *path);
+/* At any time; the mean over the images (train/validation.h). The run takes no notice of it. */
+md_status trainer_validate(struct trainer *trainer, double *loss);
+md_status trainer_save(struct trainer *trainer, const char *path); /* all that going on needs */
 void      trainer_stop(struct trainer *trainer); /* async-signal-safe */
 
 #endif

@@ -1,0 +1,354 @@
+/* checkpoint.c - parameters and training state into one file and back; generations of it. */
+#include "train/checkpoint.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "core/error.h"
+#include "core/json.h"
+#include "weights/tensors.h"
+
+#define MOMENTUM "momentum/"
+
+enum { FIXED_KEYS = 4, MAX_NOTES = 8 };
+
+/* ---- writing ---------------------------------------------------------------------------- */
+
+/* One tensor of the file: a parameter's value or momentum. */
+struct entry {
+    const struct param *param;
+    bool momentum;
+};
+
+struct writing {
+    struct detector *detector;
+    struct stream *stream;
+    struct arena arena; /* entries, tensors, names */
+    struct entry *entries;
+    struct weights_writer_tensor *tensors;
+    size_t count;
+    float *values; /* of the tensor at hand, in the file's layout */
+};
+
+static md_status read_entry(void *user, size_t index, size_t offset, void *out, size_t capacity,
+                            size_t *written)
+{
+    struct writing *writing = user;
+    const struct entry *entry = &writing->entries[index];
+    size_t bytes = (size_t)param_count(entry->param) * sizeof *writing->values;
+    if (offset == 0) {
+        const struct tensor *which =
+            entry->momentum ? &entry->param->momentum : &entry->param->value;
+        md_status st = param_read(writing->detector->params, writing->stream, entry->param, which,
+                                  writing->values);
+        if (st < 0)
+            return st;
+    }
+    *written = bytes - offset < capacity ? bytes - offset : capacity;
+    memcpy(out, (const char *)writing->values + offset, *written);
+    return MD_OK;
+}
+
+static md_status add_entry(struct writing *writing, const struct param *param, bool momentum)
+{
+    md_status st = MD_OK;
+    const struct shape *shape = &param->spec.file_shape;
+    struct weights_writer_tensor *tensor = &writing->tensors[writing->count];
+    *tensor = (struct weights_writer_tensor){
+        .name = param->spec.name, .type = WEIGHTS_F32, .rank = shape->rank, .read = read_entry};
+    memcpy(tensor->dims, shape->dims, sizeof shape->dims);
+    if (momentum) {
+        char *name = NULL;
+        size_t length = strlen(param->spec.name) + sizeof MOMENTUM;
+        TRY(arena_alloc(&writing->arena, &name, length, 1));
+        snprintf(name, length, MOMENTUM "%s", param->spec.name);
+        tensor->name = name;
+    }
+    writing->entries[writing->count++] = (struct entry){param, momentum};
+fail:
+    return st;
+}
+
+static md_status list_entries(struct writing *writing, bool momentum)
+{
+    md_status st = MD_OK;
+    const struct param_set *set = writing->detector->params;
+    size_t most = 2 * (size_t)set->count;
+    int64_t largest = 1;
+    TRY(arena_alloc(&writing->arena, &writing->entries, most, sizeof *writing->entries));
+    TRY(arena_alloc(&writing->arena, &writing->tensors, most, sizeof *writing->tensors));
+    for (int i = 0; i < set->count; i++) {
+        if (set->items[i]->spec.kind == PARAM_DERIVED)
+            continue;
+        TRY(add_entry(writing, set->items[i], false));
+        if (param_count(set->items[i]) > largest)
+            largest = param_count(set->items[i]);
+    }
+    for (int i = 0; momentum && i < set->count; i++)
+        if (set->items[i]->spec.kind == PARAM_TRAINABLE)
+            TRY(add_entry(writing, set->items[i], true));
+    TRY(memory_alloc(set->device->memory, &writing->values, (size_t)largest,
+                     sizeof *writing->values));
+fail:
+    return st;
+}
+
+static md_status put_classes(struct buffer *out, const char *const *names, int count)
+{
+    md_status st = MD_OK;
+    TRY(buffer_puts(out, "["));
+    for (int i = 0; i < count; i++) {
+        TRY(buffer_puts(out, i ? ", " : ""));
+        TRY(json_put_string(out, names[i]));
+    }
+    TRY(buffer_puts(out, "]"));
+fail:
+    return st;
+}
+
+static md_status write_file(struct writing *writing, const char *path,
+                            const struct checkpoint_content *content)
+{
+    md_status st = MD_OK;
+    struct memory *memory = writing->detector->device->memory;
+    struct buffer classes, state;
+    const char *keys[FIXED_KEYS + MAX_NOTES] = {"format", "config", "classes"};
+    const char *values[FIXED_KEYS + MAX_NOTES] = {"mdet", content->config_yaml};
+    size_t count = FIXED_KEYS - 1;
+    buffer_init(&classes, memory);
+    buffer_init(&state, memory);
+    if (content->note_count > MAX_NOTES)
+        FAIL(MD_EINVAL, "%s: %zu notes, at most %d fit", path, content->note_count, MAX_NOTES);
+    TRY(put_classes(&classes, content->class_names, content->class_count));
+    values[2] = classes.data;
+    if (content->state) {
+        TRY(checkpoint_state_put(content->state, &state));
+        keys[count] = "train";
+        values[count++] = state.data;
+    }
+    for (size_t i = 0; i < content->note_count; i++, count++) {
+        keys[count] = content->note_keys[i];
+        values[count] = content->note_values[i];
+    }
+    TRY(safetensors_write(memory, path, writing->tensors, writing->count, writing, keys, values,
+                          count));
+fail:
+    buffer_free(&classes);
+    buffer_free(&state);
+    return st;
+}
+
+md_status checkpoint_write(struct detector *detector, struct stream *stream, const char *path,
+                           const struct checkpoint_content *content)
+{
+    md_status st = MD_OK;
+    struct writing writing = {.detector = detector, .stream = stream};
+    arena_init(&writing.arena, detector->device->memory);
+    if (content->state)
+        TRY(param_set_prepare_training(detector->params));
+    TRY(list_entries(&writing, content->state != NULL));
+    TRY(write_file(&writing, path, content));
+fail:
+    memory_free(detector->device->memory, writing.values);
+    arena_free(&writing.arena);
+    return st;
+}
+
+md_status checkpoint_save(struct detector *detector, struct stream *stream, const char *path,
+                          const char *config_yaml, const char *const *class_names, int class_count,
+                          const struct checkpoint_state *state)
+{
+    const struct checkpoint_content content = {.config_yaml = config_yaml,
+                                               .class_names = class_names,
+                                               .class_count = class_count,
+                                               .state = state};
+    return checkpoint_write(detector, stream, path, &content);
+}
+
+/* ---- reading ---------------------------------------------------------------------------- */
+
+static struct shape shape_of(const struct weights_tensor *tensor)
+{
+    struct shape shape = {.rank = tensor->rank};
+    for (int i = 0; i < tensor->rank && i < TENSOR_MAX_RANK; i++)
+        shape.dims[i] = tensor->dims[i];
+    return shape;
+}
+
+/* The file's tensor PREFIX + name of `param`, of the right shape and type. */
+static md_status find_tensor(const struct weights_file *file, const char *prefix,
+                             const struct param *param, const struct weights_tensor **out)
+{
+    md_status st = MD_OK;
+    char *name = NULL;
+    char has[96], wants[96];
+    TRY(memory_printf(file->memory, &name, "%s%s", prefix, param->spec.name));
+    const struct weights_tensor *tensor = weights_find(file, name);
+    if (!tensor)
+        FAIL(MD_EMISMATCH, "%s: has no tensor '%s'; it is of another network", file->path, name);
+    if (tensor->rank > TENSOR_MAX_RANK || !shape_equal(shape_of(tensor), param->spec.file_shape) ||
+        tensor->type != WEIGHTS_F32)
+        FAIL(MD_EMISMATCH,
+             "%s: %s is %s %s in the file, the network wants F32 %s; use the "
+             "configuration that the file was trained with",
+             file->path, name, weights_type_name(tensor->type), shape_text(shape_of(tensor), has),
+             shape_text(param->spec.file_shape, wants));
+    *out = tensor;
+fail:
+    memory_free(file->memory, name);
+    return st;
+}
+
+/* Calls for every tensor the network wants; `values` NULL: only looks. */
+static md_status take_tensors(struct detector *detector, struct stream *stream,
+                              const struct weights_file *file, bool momentum, float *values)
+{
+    md_status st = MD_OK;
+    struct param_set *set = detector->params;
+    for (int i = 0; i < set->count; i++) {
+        const struct param *param = set->items[i];
+        enum param_kind kind = param->spec.kind;
+        if (kind == PARAM_DERIVED || (momentum && kind != PARAM_TRAINABLE))
+            continue;
+        const struct weights_tensor *tensor = NULL;
+        TRY(find_tensor(file, momentum ? MOMENTUM : "", param, &tensor));
+        if (!values)
+            continue;
+        weights_read_floats(tensor, values, 0, param_count(param));
+        TRY(param_write(set, stream, param, momentum ? &param->momentum : &param->value, values));
+    }
+fail:
+    return st;
+}
+
+static int64_t largest_param(const struct param_set *set)
+{
+    int64_t largest = 1;
+    for (int i = 0; i < set->count; i++)
+        if (param_count(set->items[i]) > largest)
+            largest = param_count(set->items[i]);
+    return largest;
+}
+
+static md_status read_state(const struct weights_file *file, struct memory *memory,
+                            struct checkpoint_state *state)
+{
+    const char *text = weights_metadata(file, "train");
+    if (!text)
+        return ERROR(MD_EFORMAT,
+                     "%s: holds weights without a training state; start a new training from it",
+                     file->path);
+    return checkpoint_state_parse(state, memory, file->path, text);
+}
+
+md_status checkpoint_load(struct detector *detector, struct stream *stream, const char *path,
+                          struct checkpoint_state *state)
+{
+    md_status st = MD_OK;
+    struct memory *memory = detector->device->memory;
+    struct weights_file *file = NULL;
+    struct checkpoint_state read;
+    float *values = NULL;
+    TRY(weights_open(&file, memory, path));
+    TRY(weights_verify(file));
+    if (state) {
+        read = *state;
+        TRY(read_state(file, memory, &read));
+        TRY(param_set_prepare_training(detector->params));
+        TRY(take_tensors(detector, stream, file, true, NULL));
+    }
+    TRY(take_tensors(detector, stream, file, false, NULL));
+    TRY(memory_alloc(memory, &values, (size_t)largest_param(detector->params), sizeof *values));
+    TRY(take_tensors(detector, stream, file, false, values));
+    if (state)
+        TRY(take_tensors(detector, stream, file, true, values));
+    TRY(detector_refresh(detector, stream));
+    if (state)
+        *state = read;
+fail:
+    memory_free(memory, values);
+    weights_close(file);
+    return st;
+}
+
+/* ---- generations ------------------------------------------------------------------------ */
+
+#define LAST "last.safetensors"
+#define PREVIOUS "last.1.safetensors"
+
+/* The new file is whole and on the disk before anything is renamed. Killed between the renames,
+ * last.1 is there. */
+md_status checkpoint_save_last(struct detector *detector, struct stream *stream, const char *folder,
+                               const struct checkpoint_content *content)
+{
+    md_status st = MD_OK;
+    struct memory *memory = detector->device->memory;
+    char *next = NULL, *last = NULL, *previous = NULL;
+    TRY(path_join(memory, &next, folder, "last.next.safetensors"));
+    TRY(path_join(memory, &last, folder, LAST));
+    TRY(path_join(memory, &previous, folder, PREVIOUS));
+    TRY(checkpoint_write(detector, stream, next, content));
+    if (file_exists(last))
+        TRY(file_rename(last, previous));
+    TRY(file_rename(next, last));
+fail:
+    memory_free(memory, next);
+    memory_free(memory, last);
+    memory_free(memory, previous);
+    return st;
+}
+
+/* The file is at fault, so that an older one may do. */
+static bool is_damaged(md_status status)
+{
+    return status == MD_EFORMAT || status == MD_EIO || status == MD_EUNSUPPORTED;
+}
+
+/* The next save must not move a damaged file over the good one. */
+static md_status set_aside(struct memory *memory, const char *folder)
+{
+    md_status st = MD_OK;
+    char *last = NULL, *aside = NULL;
+    TRY(path_join(memory, &last, folder, LAST));
+    TRY(path_join(memory, &aside, folder, "last.damaged.safetensors"));
+    TRY(file_rename(last, aside));
+fail:
+    memory_free(memory, last);
+    memory_free(memory, aside);
+    return st;
+}
+
+md_status checkpoint_load_last(struct detector *detector, struct stream *stream, const char *folder,
+                               const struct log *log, struct checkpoint_state *state)
+{
+    static const char *const NAMES[] = {LAST, PREVIOUS};
+    md_status st = MD_OK;
+    struct memory *memory = detector->device->memory;
+    char *path = NULL;
+    int damaged = 0;
+    for (int i = 0; i < 2; i++) {
+        memory_free(memory, path);
+        path = NULL;
+        TRY(path_join(memory, &path, folder, NAMES[i]));
+        if (!file_exists(path))
+            continue;
+        st = checkpoint_load(detector, stream, path, state);
+        if (st < 0 && !is_damaged(st))
+            goto fail;
+        if (st >= 0) {
+            log_write(log, MD_LOG_INFO, "going on from %s, %lld iterations done", path,
+                      (long long)state->iteration);
+            st = damaged ? set_aside(memory, folder) : MD_OK;
+            goto fail;
+        }
+        log_write(log, MD_LOG_WARN, "%s cannot be used: %s", path, error_text());
+        damaged++;
+    }
+    st = damaged ? ERROR(MD_EFORMAT,
+                         "%s: no checkpoint of this run can be read; start it anew with overwrite",
+                         folder)
+                 : ERROR(MD_ENOTFOUND, "%s: there is no checkpoint", folder);
+fail:
+    memory_free(memory, path);
+    return st;
+}

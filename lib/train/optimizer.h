@@ -1,0 +1,37 @@
+/* optimizer.h - one SGD step over the trainable slab, in as few operations as the settings allow. */
+#ifndef TRAIN_OPTIMIZER_H
+#define TRAIN_OPTIMIZER_H
+
+#include "config/typed.h"
+#include "nn/param.h"
+
+/* Neighbours in the slab with equal settings. */
+struct optimizer_range {
+    int64_t first, count; /* elements; the padding between parameters included */
+    double  lr_factor, weight_decay;
+};
+
+struct optimizer {
+    struct param_set       *params;
+    struct optimizer_range *ranges;
+    int                     range_count;
+    float                   momentum;
+    bool                    nesterov;
+    struct tensor           flag; /* [1] I32 on the device: what op_all_finite answers */
+};
+
+/* Adds gradients and momentum to the parameters if they have none yet. */
+md_status optimizer_create(struct optimizer *out, struct param_set *params,
+                           const struct solver_config *config);
+void      optimizer_free(struct optimizer *optimizer); /* all zero is fine */
+
+/* `first`: no momentum yet. Moves the version of the trainable weights. */
+md_status optimizer_step(struct optimizer *optimizer, struct stream *stream, double lr, bool first);
+/* Are all gradients, or all trainable values, finite? If not, *culprit is the first parameter with
+ * one that is not; else NULL. */
+md_status optimizer_check_gradients(struct optimizer *optimizer, struct stream *stream,
+                                    const struct param **culprit);
+md_status optimizer_check_values(struct optimizer *optimizer, struct stream *stream,
+                                 const struct param **culprit);
+
+#endif

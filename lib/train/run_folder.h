@@ -1,0 +1,52 @@
+/* run_folder.h - the folder of a run: its lock, logs, metrics.json, plots. docs/training.md lists the
+ * files. Everything here does nothing for a run without a folder. */
+#ifndef TRAIN_RUN_FOLDER_H
+#define TRAIN_RUN_FOLDER_H
+
+#include "core/buffer.h"
+#include "core/file.h"
+#include "core/log.h"
+
+struct run_folder {
+    struct memory    *memory;
+    char             *path; /* NULL: no folder */
+    char             *checkpoints;
+    char             *log_path, *my_log_path, *metrics_path;
+    int               lock;
+    const struct log *outer; /* the caller's; may be NULL */
+    struct log        log;   /* to the caller and to log.txt; points to this struct */
+    bool              torn;  /* the last append to metrics.json was cut off */
+};
+
+/* Makes the folder if need be and locks it against a second training. `overwrite` removes an
+ * earlier run's files and no others, `resume` those that a killed run left unfinished. `path`
+ * NULL: no folder. The struct must not move. */
+md_status run_folder_open(struct run_folder *folder, struct memory *memory, const char *path,
+                          bool resume, bool overwrite, const struct log *log);
+void      run_folder_close(struct run_folder *folder); /* all zero is fine */
+
+md_status run_folder_put(struct run_folder *folder, const char *name, const char *text);
+/* NAME.safetensors of the run; *out stays NULL without a folder. */
+md_status run_folder_checkpoint(const struct run_folder *folder, char **out, const char *name);
+/* Takes away what was logged after `iteration` finished steps. */
+md_status run_folder_trim(struct run_folder *folder, int64_t iteration);
+md_status run_folder_append_metrics(struct run_folder *folder, const struct buffer *lines);
+/* One line for people; `val_loss` NaN: none yet. */
+md_status run_folder_append_my_log(struct run_folder *folder, int64_t iteration, double train_loss,
+                                   double val_loss, double lr);
+/* To log.txt alone. */
+void run_folder_note(const struct run_folder *folder, md_log_level level, const char *message);
+/* plots/loss.svg and .png from metrics.json (run_plot.c). */
+md_status run_folder_plot(struct run_folder *folder);
+
+/* What the plot and resuming want to know of a line of metrics.json; NaN: not in this line. */
+struct run_line {
+    int64_t iteration;
+    double  total_loss, val_loss;
+};
+/* MD_EFORMAT: no such line, as one that a full disk cut off. */
+md_status run_line_parse(struct run_line *out, struct memory *memory, const char *text, size_t size);
+/* The next line of text[*at .. size), without its line break; false: no more. */
+bool run_line_next(const char *text, size_t size, size_t *at, const char **line, size_t *length);
+
+#endif

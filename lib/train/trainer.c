@@ -1,0 +1,266 @@
+/* trainer.c - the training loop: a step, and what is due after it. */
+#include "train/trainer.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "core/error.h"
+#include "core/strings.h"
+#include "train/trainer_state.h"
+#include "train/validation.h"
+
+const struct train_info *trainer_info(const struct trainer *trainer)
+{
+    return &trainer->info;
+}
+
+void trainer_stop(struct trainer *trainer)
+{
+    atomic_store(&trainer->stop, true);
+}
+
+/* ---- what is not finite ----------------------------------------------------------------- */
+
+/* The images of a batch as far as they fit. */
+static void name_images(const struct trainer *trainer, const struct batch *batch, char *text,
+                        size_t size)
+{
+    size_t used = 0;
+    text[0] = '\0';
+    for (int i = 0; i < batch->count; i++) {
+        const char *name = trainer->options.train->images[batch->samples[i].image_index].name;
+        size_t room = size - used;
+        int length = snprintf(text + used, room, "%s%s", i ? ", " : "", name);
+        if (length < 0 || (size_t)length >= room) {
+            snprintf(text + used, room, "%s", i ? ", ..." : "");
+            return;
+        }
+        used += (size_t)length;
+    }
+}
+
+static md_status not_finite(const struct trainer *trainer, const struct batch *batch,
+                            const char *what, double lr)
+{
+    char images[200];
+    name_images(trainer, batch, images, sizeof images);
+    md_status st =
+        ERROR(MD_ENOTFINITE,
+              "%s is not finite at iteration %lld, learning rate %g, images %s; lower "
+              "SOLVER.BASE_LR, lengthen SOLVER.WARMUP_ITERS, or check these images' boxes",
+              what, (long long)trainer->info.iteration, lr, images);
+    run_folder_note(&trainer->folder, MD_LOG_ERROR, error_text());
+    return st;
+}
+
+static md_status check_finite(struct trainer *trainer, const struct batch *batch,
+                              const struct step_losses *losses, double lr)
+{
+    const struct {
+        const char *name;
+        float value;
+    } parts[] = {{"loss_rpn_cls", losses->rpn_cls},
+                 {"loss_rpn_loc", losses->rpn_loc},
+                 {"loss_cls", losses->cls},
+                 {"loss_box_reg", losses->box_reg},
+                 {"total_loss", losses->total}};
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++)
+        if (!isfinite(parts[i].value))
+            return not_finite(trainer, batch, parts[i].name, lr);
+    const struct param *culprit = NULL;
+    md_status st =
+        optimizer_check_gradients(&trainer->optimizer, session_stream(trainer->session), &culprit);
+    if (st < 0 || !culprit)
+        return st;
+    char what[160];
+    snprintf(what, sizeof what, "the gradient of %s", culprit->spec.name);
+    return not_finite(trainer, batch, what, lr);
+}
+
+/* ---- one step --------------------------------------------------------------------------- */
+
+static md_status run_step(struct trainer *trainer)
+{
+    md_status st = MD_OK;
+    struct train_info *info = &trainer->info;
+    const struct batch *batch = NULL;
+    struct step_losses losses;
+    const struct step_random random = {.seed = trainer->seed,
+                                       .iteration = (uint64_t)info->iteration};
+    double lr = schedule_lr(&trainer->schedule, info->iteration);
+    double start = clock_seconds();
+    TRY(loader_next(trainer->loader, &batch));
+    double data_seconds = clock_seconds() - start;
+    TRY(host_batch_set(&trainer->host, batch));
+    TRY(session_losses(trainer->session, &losses, trainer->host.images, trainer->host.truth,
+                       trainer->host.count, random, true));
+    TRY(check_finite(trainer, batch, &losses, lr));
+    TRY(optimizer_step(&trainer->optimizer, session_stream(trainer->session), lr,
+                       !trainer->momentum_started));
+    trainer->momentum_started = true;
+    info->learning_rate = lr;
+    info->losses = losses;
+    info->iteration++;
+    info->skipped_images = loader_skipped(trainer->loader) + trainer->val_skipped;
+    TRY(trainer_put_metrics(trainer, clock_seconds() - start, data_seconds));
+fail:
+    return st < 0 ? st : MD_OK;
+}
+
+/* ---- validation ------------------------------------------------------------------------- */
+
+static md_status validate(struct trainer *trainer, double *loss, atomic_bool *stop)
+{
+    const struct trainer_options *options = &trainer->options;
+    int workers = options->typed.solver.num_workers;
+    int threads = options->detector->device->threads;
+    const struct validation_options validation = {.dataset = options->val,
+                                                  .input = &options->typed.input,
+                                                  .threads = workers < threads ? workers : threads,
+                                                  .skip_broken =
+                                                      options->typed.input.skip_broken_images,
+                                                  .log = &trainer->folder.log,
+                                                  .stop = stop};
+    size_t skipped = 0;
+    md_status st = validation_run(trainer->session, &trainer->host, &validation, loss, &skipped);
+    if (st == MD_OK)
+        trainer->val_skipped = skipped;
+    return st;
+}
+
+md_status trainer_validate(struct trainer *trainer, double *loss)
+{
+    if (!trainer->options.val)
+        return ERROR(MD_EINVAL, "there is no validation set; give one when the trainer is made");
+    return validate(trainer, loss, NULL);
+}
+
+/* What is best is what best.safetensors holds: a best that could not be saved is none. */
+static md_status note_best(struct trainer *trainer)
+{
+    md_status st = MD_OK;
+    struct train_info *info = &trainer->info;
+    struct early_stop *stop = &trainer->early_stop;
+    const struct early_stop before = *stop;
+    bool saved = true;
+    info->improved = early_stop_update(stop, info->val_loss, info->iteration);
+    if (info->improved)
+        TRY(trainer_save_best(trainer, &saved));
+    if (!saved) {
+        stop->has_best = before.has_best;
+        stop->best = before.best;
+        stop->best_iteration = before.best_iteration;
+        info->improved = false;
+    }
+    info->best_loss = stop->has_best ? stop->best : (double)NAN;
+    info->best_iteration = stop->best_iteration;
+    info->without_progress = stop->without_progress;
+fail:
+    return st;
+}
+
+/* Broken off by a stop it stays due, and is made up for when the run goes on. */
+static md_status validate_if_due(struct trainer *trainer)
+{
+    md_status st = MD_OK;
+    struct train_info *info = &trainer->info;
+    double loss = 0.0;
+    if (!trainer->validation_due)
+        return MD_OK;
+    TRY(validate(trainer, &loss, &trainer->stop));
+    if (st == MD_AGAIN)
+        return MD_OK;
+    trainer->validation_due = false;
+    info->validated = true;
+    info->val_loss = loss;
+    info->skipped_images = loader_skipped(trainer->loader) + trainer->val_skipped;
+    TRY(note_best(trainer));
+    TRY(metrics_put(trainer->metrics, "val_loss", loss, info->iteration - 1, false));
+    if (trainer->early_stop.has_best)
+        TRY(metrics_put(trainer->metrics, "best_loss", info->best_loss, info->iteration - 1,
+                        false));
+    log_write(&trainer->folder.log, MD_LOG_INFO, "val_loss %.6g after %lld iterations%s", loss,
+              (long long)info->iteration, info->improved ? ", the best so far" : "");
+fail:
+    return st;
+}
+
+/* ---- the loop --------------------------------------------------------------------------- */
+
+static bool is_period(int64_t period, int64_t iteration)
+{
+    return period > 0 && iteration % period == 0;
+}
+
+static md_status after_step(struct trainer *trainer)
+{
+    md_status st = MD_OK;
+    const struct solver_config *solver = &trainer->options.typed.solver;
+    const struct train_info *info = &trainer->info;
+    bool last = info->iteration == info->max_iter;
+    bool save = is_period(solver->checkpoint_period, info->iteration);
+    trainer->validation_due =
+        trainer->options.val && (last || is_period(solver->eval_period, info->iteration));
+    TRY(validate_if_due(trainer));
+    if (last || save || info->validated || is_period(LOG_PERIOD, info->iteration))
+        TRY(trainer_write_lines(trainer));
+    if (save)
+        TRY(trainer_save_last(trainer));
+    if (info->validated)
+        TRY(trainer_plot(trainer));
+fail:
+    return st;
+}
+
+static bool is_complete(const struct trainer *trainer)
+{
+    return trainer->info.iteration >= trainer->info.max_iter || trainer->info.stopped_early;
+}
+
+static void log_end(const struct trainer *trainer)
+{
+    const struct train_info *info = &trainer->info;
+    int64_t steps = info->iteration - trainer->first_iteration;
+    double seconds = clock_seconds() - trainer->started;
+    const char *why = info->iteration >= info->max_iter ? "finished"
+                      : info->stopped_early ? "stopped early, val_loss makes no progress"
+                                            : "stopped on request";
+    log_write(&trainer->folder.log, MD_LOG_INFO, "%s after %lld iterations (%lld now, in %.1f s)",
+              why, (long long)info->iteration, (long long)steps, seconds);
+}
+
+static md_status finish(struct trainer *trainer)
+{
+    md_status st = MD_OK;
+    TRY(trainer_write_lines(trainer));
+    if (trainer->info.saved_iteration != trainer->info.iteration)
+        TRY(trainer_save_last(trainer));
+    if (is_complete(trainer))
+        TRY(trainer_save_final(trainer));
+    TRY(trainer_plot(trainer));
+    log_end(trainer);
+    trainer->finished = true;
+    st = MD_END;
+fail:
+    return st;
+}
+
+md_status trainer_step(struct trainer *trainer)
+{
+    md_status st = MD_OK;
+    struct train_info *info = &trainer->info;
+    if (trainer->finished)
+        return MD_END;
+    info->validated = info->improved = false;
+    if (!atomic_load(&trainer->stop))
+        TRY(validate_if_due(trainer));
+    info->stopped_early = info->iteration < info->max_iter && early_stop_due(&trainer->early_stop);
+    if (is_complete(trainer) || atomic_load(&trainer->stop))
+        return finish(trainer);
+    TRY(run_step(trainer));
+    TRY(after_step(trainer));
+    info->stopped_early = info->iteration < info->max_iter && early_stop_due(&trainer->early_stop);
+fail:
+    return st;
+}

@@ -1,0 +1,238 @@
+/* trainer_create.c - from options to a trainer that is ready for its next step. */
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "core/error.h"
+#include "core/strings.h"
+#include "train/trainer_state.h"
+
+enum { READ_AHEAD = 2 /* batches */ };
+
+/* ---- checks ----------------------------------------------------------------------------- */
+
+static md_status check_classes(const struct trainer_options *options, const struct dataset *dataset,
+                               const char *which)
+{
+    int count = options->typed.model.roi.num_classes;
+    if (dataset->class_count != count)
+        return ERROR(MD_EMISMATCH,
+                     "the %s set has %d classes, the model %d; set MODEL.ROI_HEADS.NUM_CLASSES %d",
+                     which, dataset->class_count, count, dataset->class_count);
+    for (int i = 0; i < count; i++)
+        if (strcmp(dataset->class_names[i], options->class_names[i]) != 0)
+            return ERROR(MD_EMISMATCH,
+                         "class %d is '%s' in the %s set and '%s' in the model; open the set with "
+                         "the model's classes",
+                         i, dataset->class_names[i], which, options->class_names[i]);
+    return MD_OK;
+}
+
+static md_status check_options(const struct trainer_options *options)
+{
+    md_status st = MD_OK;
+    const struct solver_config *solver = &options->typed.solver;
+    int classes = options->detector->config.roi.num_classes;
+    if (classes != options->typed.model.roi.num_classes)
+        FAIL(MD_EMISMATCH,
+             "the model has %d classes, MODEL.ROI_HEADS.NUM_CLASSES is %d; use the "
+             "model's configuration",
+             classes, options->typed.model.roi.num_classes);
+    TRY(check_classes(options, options->train, "training"));
+    if (options->val)
+        TRY(check_classes(options, options->val, "validation"));
+    if (solver->ims_per_batch > HOST_BATCH_IMAGES)
+        FAIL(MD_EINVAL, "SOLVER.IMS_PER_BATCH is %d; 1 to %d images are possible",
+             solver->ims_per_batch, HOST_BATCH_IMAGES);
+    if (solver->best_metric != BEST_VAL_LOSS)
+        FAIL(MD_EUNSUPPORTED, "MDET.BEST.METRIC: training watches val_loss alone so far");
+    if (options->train->image_count == 0 || (options->val && options->val->image_count == 0))
+        FAIL(MD_EINVAL, "the %s set has no images",
+             options->train->image_count == 0 ? "training" : "validation");
+fail:
+    return st;
+}
+
+/* ---- seed and configuration ------------------------------------------------------------- */
+
+/* Below 2^48, so that a configuration can hold it. */
+static uint64_t draw_seed(void)
+{
+    uint64_t seed = 0;
+    if (getrandom(&seed, sizeof seed, GRND_NONBLOCK) != (ssize_t)sizeof seed)
+        seed = (uint64_t)(clock_seconds() * 1e9);
+    return seed & (((uint64_t)1 << 48) - 1);
+}
+
+/* The text that goes into config.yaml and every checkpoint: with the seed that is in use. */
+static md_status dump_config(struct trainer *trainer)
+{
+    md_status st = MD_OK;
+    struct config *config = NULL;
+    char seed[24];
+    TRY(config_copy(&config, trainer->options.config));
+    snprintf(seed, sizeof seed, "%llu", (unsigned long long)trainer->seed);
+    TRY(config_set(config, "SEED", seed));
+    TRY(config_dump(config, &trainer->config_yaml));
+    TRY(run_folder_put(&trainer->folder, "config.yaml", trainer->config_yaml.data));
+fail:
+    config_free(config);
+    return st;
+}
+
+/* ---- going on --------------------------------------------------------------------------- */
+
+static void take_state(struct trainer *trainer, const struct checkpoint_state *state)
+{
+    const struct log *log = &trainer->folder.log;
+    struct train_info *info = &trainer->info;
+    int64_t wanted = trainer->options.typed.solver.seed;
+    if (wanted >= 0 && (uint64_t)wanted != state->seed)
+        log_write(log, MD_LOG_WARN, "SEED %lld has no effect: the run goes on with its own, %llu",
+                  (long long)wanted, (unsigned long long)state->seed);
+    trainer->seed = state->seed;
+    trainer->early_stop = state->early_stop;
+    trainer->momentum_started = state->momentum_started;
+    trainer->validation_due = state->validation_due && trainer->options.val;
+    info->iteration = info->saved_iteration = state->iteration;
+    info->best_loss = state->early_stop.has_best ? state->early_stop.best : (double)NAN;
+    info->best_iteration = state->early_stop.best_iteration;
+    info->without_progress = state->early_stop.without_progress;
+    if (info->iteration >= info->max_iter)
+        log_write(log, MD_LOG_INFO,
+                  "the run is complete: %lld of %lld iterations are done; a higher "
+                  "SOLVER.MAX_ITER lets it go on",
+                  (long long)info->iteration, (long long)info->max_iter);
+}
+
+/* *found: `state` is that of the newest checkpoint, and the trainer has taken it over. */
+static md_status load_last(struct trainer *trainer, struct checkpoint_state *state, bool *found)
+{
+    const struct log *log = &trainer->folder.log;
+    *found = false;
+    if (!trainer->options.resume || !trainer->folder.path)
+        return MD_OK;
+    state->early_stop = trainer->early_stop;
+    md_status st = checkpoint_load_last(trainer->options.detector, session_stream(trainer->session),
+                                        trainer->folder.checkpoints, log, state);
+    if (st == MD_ENOTFOUND) {
+        log_write(log, MD_LOG_INFO, "%s has no checkpoint yet: training starts anew",
+                  trainer->folder.path);
+        return MD_OK;
+    }
+    if (st < 0)
+        return st;
+    *found = true;
+    take_state(trainer, state);
+    return MD_OK;
+}
+
+/* ---- parts ------------------------------------------------------------------------------ */
+
+static md_status open_loader(struct trainer *trainer, const struct loader_state *state)
+{
+    const struct trainer_options *options = &trainer->options;
+    const struct input_config *input = &options->typed.input;
+    const struct solver_config *solver = &options->typed.solver;
+    int threads = options->detector->device->threads;
+    const struct loader_options loader = {
+        .batch_size = solver->ims_per_batch,
+        .training = true,
+        .group_by_aspect = input->aspect_ratio_grouping,
+        .filter_empty = input->filter_empty,
+        .skip_broken = input->skip_broken_images,
+        .augment = {.min_sizes = input->min_size_train,
+                    .min_size_count = input->min_size_train_count,
+                    .range = input->min_size_train_range,
+                    .max_size = input->max_size_train,
+                    .flip_probability = input->flip_probability},
+        .threads = solver->num_workers < threads ? solver->num_workers : threads,
+        .read_ahead = READ_AHEAD,
+        .seed = trainer->seed};
+    return loader_create(&trainer->loader, trainer->memory, &trainer->folder.log, options->train,
+                         &loader, state);
+}
+
+static md_status create_parts(struct trainer *trainer)
+{
+    md_status st = MD_OK;
+    const struct trainer_options *options = &trainer->options;
+    const struct solver_config *solver = &options->typed.solver;
+    TRY(schedule_init(&trainer->schedule, solver, &trainer->folder.log));
+    TRY(early_stop_init(&trainer->early_stop, true, solver->early_stop_patience,
+                        solver->early_stop_min_delta));
+    TRY(optimizer_create(&trainer->optimizer, options->detector->params, solver));
+    TRY(session_create(&trainer->session, options->detector, options->typed.input.bgr));
+    TRY(metrics_create(&trainer->metrics, trainer->memory));
+fail:
+    return st;
+}
+
+static void log_start(const struct trainer *trainer)
+{
+    const struct log *log = &trainer->folder.log;
+    log_write(log, MD_LOG_INFO, "training on %zu images, seed %llu, iteration %lld to %lld",
+              loader_image_count(trainer->loader), (unsigned long long)trainer->seed,
+              (long long)trainer->info.iteration, (long long)trainer->info.max_iter);
+    if (!trainer->options.val)
+        log_write(log, MD_LOG_INFO,
+                  "without a validation set there is no best model and no early "
+                  "stop; final.safetensors is the result");
+}
+
+md_status trainer_create(struct trainer **out, struct memory *memory,
+                         const struct trainer_options *options)
+{
+    struct trainer *trainer = NULL;
+    struct checkpoint_state state = {.iteration = 0};
+    bool found = false;
+    md_status st = check_options(options);
+    if (st < 0)
+        return st;
+    TRY(memory_zeroed(memory, &trainer, 1, sizeof *trainer));
+    trainer->memory = memory;
+    trainer->options = *options;
+    atomic_init(&trainer->stop, false);
+    buffer_init(&trainer->config_yaml, memory);
+    buffer_init(&trainer->text, memory);
+    host_batch_init(&trainer->host, memory);
+    int64_t seed = options->typed.solver.seed;
+    trainer->seed = seed >= 0 ? (uint64_t)seed : draw_seed();
+    trainer->info = (struct train_info){.max_iter = options->typed.solver.max_iter,
+                                        .val_loss = (double)NAN,
+                                        .best_loss = (double)NAN,
+                                        .saved_iteration = -1};
+    TRY(run_folder_open(&trainer->folder, memory, options->output_dir, options->resume,
+                        options->overwrite, options->log));
+    trainer->options.output_dir = trainer->folder.path;
+    TRY(create_parts(trainer));
+    TRY(load_last(trainer, &state, &found));
+    TRY(open_loader(trainer, found ? &state.loader : NULL));
+    TRY(dump_config(trainer));
+    TRY(run_folder_trim(&trainer->folder, trainer->info.iteration));
+    trainer->first_iteration = trainer->info.iteration;
+    trainer->started = clock_seconds();
+    log_start(trainer);
+    *out = trainer;
+    return MD_OK;
+fail:
+    trainer_free(trainer);
+    return st;
+}
+
+void trainer_free(struct trainer *trainer)
+{
+    if (!trainer)
+        return;
+    loader_free(trainer->loader); /* its workers write to the log */
+    host_batch_free(&trainer->host);
+    metrics_free(trainer->metrics);
+    optimizer_free(&trainer->optimizer);
+    session_free(trainer->session);
+    buffer_free(&trainer->config_yaml);
+    buffer_free(&trainer->text);
+    run_folder_close(&trainer->folder);
+    memory_free(trainer->memory, trainer);
+}

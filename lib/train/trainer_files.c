@@ -1,0 +1,237 @@
+/* trainer_files.c - what the training loop writes: checkpoints, metrics, logs, plots. */
+#include <math.h>
+#include <stdio.h>
+
+#include "core/error.h"
+#include "core/strings.h"
+#include "train/trainer_state.h"
+
+/* ---- checkpoints ------------------------------------------------------------------------ */
+
+void trainer_fill_state(const struct trainer *trainer, struct checkpoint_state *state)
+{
+    *state = (struct checkpoint_state){.iteration = trainer->info.iteration,
+                                       .seed = trainer->seed,
+                                       .early_stop = trainer->early_stop,
+                                       .momentum_started = trainer->momentum_started,
+                                       .validation_due = trainer->validation_due};
+    loader_state(trainer->loader, &state->loader);
+}
+
+static struct checkpoint_content content_of(const struct trainer *trainer,
+                                            const struct checkpoint_state *state)
+{
+    return (struct checkpoint_content){.config_yaml = trainer->config_yaml.data,
+                                       .class_names = trainer->options.class_names,
+                                       .class_count = trainer->options.typed.model.roi.num_classes,
+                                       .state = state};
+}
+
+/* A step with finite gradients can still overflow; such weights must not replace good ones. */
+static md_status check_weights(struct trainer *trainer)
+{
+    const struct param *culprit = NULL;
+    md_status st =
+        optimizer_check_values(&trainer->optimizer, session_stream(trainer->session), &culprit);
+    if (st < 0 || !culprit)
+        return st;
+    return ERROR(MD_ENOTFINITE,
+                 "%s is not finite after iteration %lld, learning rate %g; the last checkpoint is "
+                 "kept; lower SOLVER.BASE_LR or lengthen SOLVER.WARMUP_ITERS",
+                 culprit->spec.name, (long long)trainer->info.iteration - 1,
+                 trainer->info.learning_rate);
+}
+
+/* Turns what the disk did wrong into a warning. */
+static md_status forgive(struct trainer *trainer, md_status st, bool *saved)
+{
+    *saved = st >= 0;
+    if (st != MD_EIO)
+        return st;
+    trainer->info.save_failures++;
+    log_write(&trainer->folder.log, MD_LOG_WARN, "not saved, training goes on: %s", error_text());
+    return MD_OK;
+}
+
+static md_status write_last(struct trainer *trainer)
+{
+    md_status st = MD_OK;
+    struct checkpoint_state state;
+    trainer_fill_state(trainer, &state);
+    const struct checkpoint_content content = content_of(trainer, &state);
+    TRY(checkpoint_save_last(trainer->options.detector, session_stream(trainer->session),
+                             trainer->folder.checkpoints, &content));
+    trainer->info.saved_iteration = trainer->info.iteration;
+    TRY(run_folder_put(&trainer->folder, "last_checkpoint", "checkpoints/last.safetensors"));
+fail:
+    return st;
+}
+
+md_status trainer_save_last(struct trainer *trainer)
+{
+    md_status st = MD_OK;
+    bool saved = false;
+    if (!trainer->folder.path)
+        return MD_OK;
+    TRY(check_weights(trainer));
+    TRY(forgive(trainer, write_last(trainer), &saved));
+fail:
+    return st;
+}
+
+static md_status write_weights(struct trainer *trainer, const char *name)
+{
+    static const char *const KEYS[] = {"iteration", "val_loss"};
+    md_status st = MD_OK;
+    char iteration[32], val_loss[FORMAT_DOUBLE_BYTES];
+    const char *const values[] = {iteration, val_loss};
+    struct checkpoint_content content = content_of(trainer, NULL);
+    char *path = NULL;
+    snprintf(iteration, sizeof iteration, "%lld", (long long)trainer->info.iteration);
+    format_double(val_loss, trainer->info.val_loss);
+    content.note_keys = KEYS;
+    content.note_values = values;
+    content.note_count = isnan(trainer->info.val_loss) ? 1 : 2;
+    TRY(run_folder_checkpoint(&trainer->folder, &path, name));
+    TRY(checkpoint_write(trainer->options.detector, session_stream(trainer->session), path,
+                         &content));
+fail:
+    memory_free(trainer->memory, path);
+    return st;
+}
+
+md_status trainer_save_best(struct trainer *trainer, bool *saved)
+{
+    md_status st = MD_OK;
+    *saved = true;
+    if (!trainer->folder.path)
+        return MD_OK;
+    TRY(check_weights(trainer));
+    TRY(forgive(trainer, write_weights(trainer, "best"), saved));
+fail:
+    return st;
+}
+
+/* A run that was complete before it was resumed has it already. */
+md_status trainer_save_final(struct trainer *trainer)
+{
+    md_status st = MD_OK;
+    char *path = NULL;
+    bool saved = false;
+    if (!trainer->folder.path)
+        return MD_OK;
+    TRY(run_folder_checkpoint(&trainer->folder, &path, "final"));
+    if (trainer->info.iteration == trainer->first_iteration && file_exists(path))
+        goto fail;
+    TRY(check_weights(trainer));
+    TRY(forgive(trainer, write_weights(trainer, "final"), &saved));
+fail:
+    memory_free(trainer->memory, path);
+    return st;
+}
+
+md_status trainer_save(struct trainer *trainer, const char *path)
+{
+    md_status st = MD_OK;
+    struct checkpoint_state state;
+    trainer_fill_state(trainer, &state);
+    const struct checkpoint_content content = content_of(trainer, &state);
+    TRY(check_weights(trainer));
+    TRY(checkpoint_write(trainer->options.detector, session_stream(trainer->session), path,
+                         &content));
+fail:
+    return st;
+}
+
+/* ---- metrics ---------------------------------------------------------------------------- */
+
+static md_status put_losses(struct metrics *metrics, const struct step_losses *losses,
+                            int64_t iteration)
+{
+    const struct {
+        const char *name;
+        float value;
+    } parts[] = {{"total_loss", losses->total},
+                 {"loss_cls", losses->cls},
+                 {"loss_box_reg", losses->box_reg},
+                 {"loss_rpn_cls", losses->rpn_cls},
+                 {"loss_rpn_loc", losses->rpn_loc},
+                 {"rpn/num_pos_anchors", losses->num_pos_anchors},
+                 {"rpn/num_neg_anchors", losses->num_neg_anchors},
+                 {"roi_head/num_fg_samples", losses->num_fg_samples},
+                 {"roi_head/num_bg_samples", losses->num_bg_samples},
+                 {"fast_rcnn/cls_accuracy", losses->cls_accuracy},
+                 {"fast_rcnn/fg_cls_accuracy", losses->fg_cls_accuracy},
+                 {"fast_rcnn/false_negative", losses->false_negative}};
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
+        if (isnan(parts[i].value))
+            continue; /* no foreground to speak of */
+        md_status st = metrics_put(metrics, parts[i].name, (double)parts[i].value, iteration, true);
+        if (st < 0)
+            return st;
+    }
+    return MD_OK;
+}
+
+/* The first steps of a process are slow and say nothing about the others. */
+enum { WARM_UP_STEPS = 3 };
+
+md_status trainer_put_metrics(struct trainer *trainer, double seconds, double data_seconds)
+{
+    md_status st = MD_OK;
+    struct train_info *info = &trainer->info;
+    struct metrics *metrics = trainer->metrics;
+    int64_t iteration = info->iteration - 1;
+    double median = seconds;
+    TRY(put_losses(metrics, &info->losses, iteration));
+    TRY(metrics_put(metrics, "lr", info->learning_rate, iteration, false));
+    TRY(metrics_put(metrics, "data_time", data_seconds, iteration, true));
+    if (info->iteration - trainer->first_iteration >= WARM_UP_STEPS) {
+        TRY(metrics_put(metrics, "time", seconds, iteration, true));
+        TRY(metrics_put_eta(metrics, iteration, info->max_iter));
+    }
+    metrics_median(metrics, "time", &median);
+    info->images_per_second = median > 0.0 ? (double)trainer->host.count / median : 0.0;
+    info->eta_seconds = median * (double)(info->max_iter - info->iteration);
+    metrics_latest(metrics, "eta_seconds", &info->eta_seconds);
+fail:
+    return st;
+}
+
+static md_status write_my_log(struct trainer *trainer)
+{
+    const struct train_info *info = &trainer->info;
+    double loss = (double)info->losses.total;
+    metrics_median(trainer->metrics, "total_loss", &loss);
+    return run_folder_append_my_log(&trainer->folder, info->iteration, loss, info->val_loss,
+                                    info->learning_rate);
+}
+
+/* Nothing when no step was made since the last lines. */
+md_status trainer_write_lines(struct trainer *trainer)
+{
+    md_status st = MD_OK;
+    const struct train_info *info = &trainer->info;
+    bool saved = false;
+    buffer_clear(&trainer->text);
+    TRY(metrics_put_json(trainer->metrics, &trainer->text));
+    if (trainer->text.length == 0)
+        return MD_OK;
+    TRY(forgive(trainer, run_folder_append_metrics(&trainer->folder, &trainer->text), &saved));
+    if (info->iteration % LOG_PERIOD != 0 && info->iteration != info->max_iter && !info->validated)
+        return MD_OK;
+    TRY(forgive(trainer, write_my_log(trainer), &saved));
+    buffer_clear(&trainer->text);
+    TRY(metrics_put_line(trainer->metrics, info->iteration - 1, -1.0, &trainer->text));
+    log_write(&trainer->folder.log, MD_LOG_INFO, "%s", trainer->text.data);
+fail:
+    return st;
+}
+
+md_status trainer_plot(struct trainer *trainer)
+{
+    md_status st = run_folder_plot(&trainer->folder);
+    if (st == MD_EIO)
+        log_write(&trainer->folder.log, MD_LOG_WARN, "no plot: %s", error_text());
+    return st == MD_EIO ? MD_OK : st;
+}

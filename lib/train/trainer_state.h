@@ -1,0 +1,49 @@
+/* trainer_state.h - what is inside struct trainer, for trainer*.c. */
+#ifndef TRAIN_TRAINER_STATE_H
+#define TRAIN_TRAINER_STATE_H
+
+#include <stdatomic.h>
+
+#include "train/checkpoint.h"
+#include "train/host_batch.h"
+#include "train/metrics.h"
+#include "train/optimizer.h"
+#include "train/run_folder.h"
+#include "train/schedule.h"
+#include "train/trainer.h"
+
+enum { LOG_PERIOD = 20 /* iterations between lines, as in Detectron2 */ };
+
+struct trainer {
+    struct memory         *memory;
+    struct trainer_options options;
+    uint64_t               seed;
+    struct buffer          config_yaml; /* with the seed that was drawn */
+    struct run_folder      folder;
+    struct schedule        schedule;
+    struct early_stop      early_stop;
+    struct optimizer       optimizer;
+    struct session        *session;
+    struct loader         *loader;
+    struct host_batch      host;
+    struct metrics        *metrics;
+    struct train_info      info;
+    struct buffer          text; /* of a line at a time */
+    int64_t                first_iteration; /* where this process began */
+    double                 started;         /* clock_seconds */
+    bool                   momentum_started, validation_due, finished;
+    size_t                 val_skipped;
+    atomic_bool            stop;
+};
+
+/* trainer_files.c: what the loop writes. A full disk is logged and counted, not a failure. */
+md_status trainer_save_last(struct trainer *trainer);
+md_status trainer_save_best(struct trainer *trainer, bool *saved);
+md_status trainer_save_final(struct trainer *trainer);
+/* The scalars of the last step; then, when `line`, the lines of metrics.json and the logs. */
+md_status trainer_put_metrics(struct trainer *trainer, double seconds, double data_seconds);
+md_status trainer_write_lines(struct trainer *trainer);
+md_status trainer_plot(struct trainer *trainer);
+void      trainer_fill_state(const struct trainer *trainer, struct checkpoint_state *state);
+
+#endif
