@@ -11,11 +11,11 @@
 #include "core/error.h"
 
 struct row {
-    const char          *name;
-    int                  count; /* in one forward pass */
-    int                  h, w, c, o, k; /* k 0: matrix product of h rows */
+    const char *name;
+    int count;         /* in one forward pass */
+    int h, w, c, o, k; /* k 0: matrix product of h rows */
     struct conv_geometry geometry;
-    bool                 residual, relu;
+    bool residual, relu;
 };
 
 static const struct row rows[] = {
@@ -61,9 +61,9 @@ static const struct row rows[] = {
 
 struct run {
     struct stream *stream;
-    struct tensor  in, out, residual, in_grad, weight_grad, bias_grad;
-    struct weight  weight;
-    uint64_t       version;
+    struct tensor in, out, residual, in_grad, weight_grad, bias_grad;
+    struct weight weight;
+    uint64_t version;
 };
 
 enum pass { FORWARD, BACKWARD_INPUT, BACKWARD_WEIGHT, PASSES };
@@ -122,8 +122,8 @@ fail:
 static void run_free(struct run *run)
 {
     struct device *device = run->stream->device;
-    struct tensor *tensors[] = {&run->in,          &run->out,         &run->residual,
-                                &run->in_grad,     &run->weight_grad, &run->bias_grad,
+    struct tensor *tensors[] = {&run->in,           &run->out,         &run->residual,
+                                &run->in_grad,      &run->weight_grad, &run->bias_grad,
                                 &run->weight.value, &run->weight.bias};
     op_weight_release(device, &run->weight);
     for (size_t i = 0; i < sizeof tensors / sizeof tensors[0]; i++)
@@ -138,8 +138,8 @@ static md_status execute(struct run *run, const struct row *row, enum pass pass)
             return op_linear_forward(s, &run->out, &run->in, &run->weight, row->relu, NULL);
         if (pass == BACKWARD_INPUT)
             return op_linear_backward_input(s, &run->in_grad, &run->out, &run->weight, false, NULL);
-        return op_linear_backward_weight(s, &run->weight_grad, &run->bias_grad, &run->in,
-                                         &run->out, NULL);
+        return op_linear_backward_weight(s, &run->weight_grad, &run->bias_grad, &run->in, &run->out,
+                                         NULL);
     }
     if (pass == FORWARD)
         return op_conv2d_forward(s, &run->out, &run->in, &run->weight, row->geometry,

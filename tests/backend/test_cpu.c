@@ -14,7 +14,7 @@
 /* ---- a device with a stream, and tensors of random numbers --------------------------------- */
 
 struct bench {
-    struct memory  memory;
+    struct memory memory;
     struct device *device;
     struct stream *stream;
 };
@@ -53,10 +53,10 @@ struct conv_case {
 };
 
 struct conv_run {
-    struct bench  bench;
+    struct bench bench;
     struct tensor in, out, residual, in_grad, weight_grad, bias_grad;
     struct weight weight;
-    uint64_t      version;
+    uint64_t version;
 };
 
 static void conv_open(struct conv_run *r, const struct backend *backend, int threads,
@@ -86,8 +86,8 @@ static void conv_open(struct conv_run *r, const struct backend *backend, int thr
 
 static void conv_close(struct conv_run *r)
 {
-    struct tensor *tensors[] = {&r->in,        &r->out,          &r->residual,
-                                &r->in_grad,   &r->weight_grad,  &r->bias_grad,
+    struct tensor *tensors[] = {&r->in,           &r->out,          &r->residual,
+                                &r->in_grad,      &r->weight_grad,  &r->bias_grad,
                                 &r->weight.value, &r->weight.scale, &r->weight.bias};
     op_weight_release(r->bench.device, &r->weight);
     for (size_t i = 0; i < sizeof tensors / sizeof tensors[0]; i++)
@@ -101,8 +101,7 @@ static md_status conv_execute(struct conv_run *r, const struct conv_case *c)
 {
     md_status st = MD_OK;
     struct stream *s = r->bench.stream;
-    TRY(op_conv2d_backward_input(s, &r->in_grad, &r->out, &r->weight, c->geometry,
-                                 c->accumulate));
+    TRY(op_conv2d_backward_input(s, &r->in_grad, &r->out, &r->weight, c->geometry, c->accumulate));
     TRY(op_conv2d_backward_weight(s, &r->weight_grad, c->bias ? &r->bias_grad : NULL, &r->in,
                                   &r->out, &r->weight, c->geometry));
     st = op_conv2d_forward(s, &r->out, &r->in, &r->weight, c->geometry,
@@ -123,8 +122,8 @@ static void assert_close(const struct tensor *got, const struct tensor *want, do
         ck_assert_msg(fabs((double)a[i] - (double)b[i]) <= tolerance,
                       "%s [%lld]: %g, reference %g; n %d h %d w %d c %d o %d k %d stride %d "
                       "groups %d",
-                      what, (long long)i, (double)a[i], (double)b[i], c->n, c->h, c->w, c->c,
-                      c->o, c->k, c->geometry.stride, c->geometry.groups);
+                      what, (long long)i, (double)a[i], (double)b[i], c->n, c->h, c->w, c->c, c->o,
+                      c->k, c->geometry.stride, c->geometry.groups);
 }
 
 static void compare(const struct conv_case *c)
@@ -152,9 +151,10 @@ START_TEST(grouped_convolution_at_all_sizes)
         for (int size = 1; size <= 19; size++) {
             int width = widths[_i];
             int groups = size % 3 == 0 ? 4 : 2;
-            struct conv_case c = {1 + size % 2, size, (size * 7) % 31 + 1, width * groups,
-                                  width * groups, 3, {stride, 1, groups}, size % 2 == 0,
-                                  size % 3 != 1, size % 5 == 4, size % 4 < 2, size % 2 == 1};
+            struct conv_case c = {1 + size % 2,        size,           (size * 7) % 31 + 1,
+                                  width * groups,      width * groups, 3,
+                                  {stride, 1, groups}, size % 2 == 0,  size % 3 != 1,
+                                  size % 5 == 4,       size % 4 < 2,   size % 2 == 1};
             compare(&c);
         }
 }
@@ -163,15 +163,15 @@ END_TEST
 START_TEST(dense_convolution_of_the_network_s_kinds)
 {
     const struct conv_case cases[] = {
-        {1, 33, 47, 3, 64, 7, {2, 3, 1}, true, true, false, true, false},    /* stem */
-        {2, 9, 13, 64, 256, 1, {1, 0, 1}, true, true, true, true, true},     /* block's end */
-        {1, 9, 13, 64, 32, 1, {2, 0, 1}, true, true, false, false, true},    /* shortcut */
-        {1, 7, 5, 32, 32, 3, {1, 1, 1}, false, true, false, true, false},    /* pyramid */
-        {2, 5, 7, 32, 3, 1, {1, 0, 1}, false, true, false, false, false},    /* RPN's logits */
+        {1, 33, 47, 3, 64, 7, {2, 3, 1}, true, true, false, true, false}, /* stem */
+        {2, 9, 13, 64, 256, 1, {1, 0, 1}, true, true, true, true, true},  /* block's end */
+        {1, 9, 13, 64, 32, 1, {2, 0, 1}, true, true, false, false, true}, /* shortcut */
+        {1, 7, 5, 32, 32, 3, {1, 1, 1}, false, true, false, true, false}, /* pyramid */
+        {2, 5, 7, 32, 3, 1, {1, 0, 1}, false, true, false, false, false}, /* RPN's logits */
         {2, 5, 7, 32, 15, 1, {1, 0, 1}, false, true, false, false, true},
         {1, 1, 1, 5, 7, 1, {1, 0, 1}, false, false, false, false, false},
-        {1, 6, 9, 24, 24, 3, {1, 1, 3}, true, true, true, false, true},      /* groups of 8, odd */
-        {1, 6, 9, 16, 32, 3, {1, 1, 2}, false, true, false, true, false},    /* groups that grow */
+        {1, 6, 9, 24, 24, 3, {1, 1, 3}, true, true, true, false, true},   /* groups of 8, odd */
+        {1, 6, 9, 16, 32, 3, {1, 1, 2}, false, true, false, true, false}, /* groups that grow */
         {1, 8, 8, 8, 8, 3, {2, 1, 1}, true, false, false, true, true},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
@@ -186,8 +186,8 @@ static void assert_same_bits(const struct tensor *a, const struct tensor *b, con
     ck_assert_msg(memcmp(a->data, b->data, tensor_bytes(a)) == 0, "%s differs", what);
 }
 
-static const struct conv_case grouped = {1, 21, 33, 512, 512, 3, {1, 1, 32},
-                                         true, true, false, true, false};
+static const struct conv_case grouped = {1,          21,   33,   512,   512,  3,
+                                         {1, 1, 32}, true, true, false, true, false};
 
 /* Our own kernels promise it; oneDNN's sums depend on how it cuts the work. */
 START_TEST(grouped_convolution_has_the_same_bits_on_any_number_of_threads)
@@ -257,11 +257,11 @@ END_TEST
 
 /* A host thread with a stream of its own on a shared device and a shared weight. */
 struct worker {
-    struct stream          *stream;
-    struct conv_run        *run;
+    struct stream *stream;
+    struct conv_run *run;
     const struct conv_case *c;
-    struct tensor           out;
-    md_status               status;
+    struct tensor out;
+    md_status status;
 };
 
 static void *work(void *arg)
@@ -275,7 +275,8 @@ static void *work(void *arg)
 
 START_TEST(two_streams_at_once_do_as_one_alone)
 {
-    const struct conv_case dense = {1, 21, 33, 64, 64, 3, {1, 1, 1}, true, true, false, true, false};
+    const struct conv_case dense = {1,         21,   33,   64,    64,   3,
+                                    {1, 1, 1}, true, true, false, true, false};
     const struct conv_case *cases[] = {&grouped, &dense};
     const struct conv_case *c = cases[_i];
     struct conv_run run;
@@ -309,7 +310,7 @@ END_TEST
 /* The effective weight is read from the packed copy until the version says otherwise. */
 START_TEST(a_new_version_is_packed_into_the_same_memory)
 {
-    const struct conv_case c = {1, 5, 6, 32, 32, 3, {1, 1, _i == 0 ? 2 : 1},
+    const struct conv_case c = {1,     5,     6,     32,    32,   3, {1, 1, _i == 0 ? 2 : 1},
                                 false, false, false, false, false};
     struct conv_run run;
     conv_open(&run, backend_cpu(), 2, &c);
@@ -355,7 +356,8 @@ START_TEST(the_number_of_kept_primitives_is_bounded)
     struct bench b;
     uint64_t version = 0;
     bench_open(&b, backend_cpu(), 1);
-    struct weight weight = {.value = random_tensor(&b, 1, SHAPE(16, 1, 1, 16)), .version = &version};
+    struct weight weight = {.value = random_tensor(&b, 1, SHAPE(16, 1, 1, 16)),
+                            .version = &version};
     struct tensor in = random_tensor(&b, 2, SHAPE(1, 1, 700, 16));
     struct tensor out = random_tensor(&b, 3, in.shape);
     struct tensor first = random_tensor(&b, 4, SHAPE(1, 1, 1, 16));
@@ -398,8 +400,8 @@ static md_status forward_once(struct memory *memory)
     TRY(tensor_create(device, &out, TENSOR_F32, SHAPE(1, 3, 4, 16)));
     TRY(tensor_create(device, &weight.value, TENSOR_F32, SHAPE(16, 3, 3, 16)));
     TRY(tensor_create(device, &weight.scale, TENSOR_F32, SHAPE(16)));
-    st = op_conv2d_forward(stream, &out, &in, &weight, (struct conv_geometry){1, 1, 1}, NULL,
-                           false);
+    st =
+        op_conv2d_forward(stream, &out, &in, &weight, (struct conv_geometry){1, 1, 1}, NULL, false);
 fail:
     if (device) {
         op_weight_release(device, &weight);

@@ -18,9 +18,9 @@ static int64_t row_grain(int64_t row)
 }
 
 struct scaled_rows {
-    float       *out;
+    float *out;
     const float *in, *scale; /* scale [rows] or NULL */
-    int64_t      row;        /* elements */
+    int64_t row;             /* elements */
 };
 
 static void fold_rows(const void *arg, int thread, int64_t first, int64_t last)
@@ -68,7 +68,7 @@ void conv_add_scaled(const struct device *device, struct tensor *grad, const flo
 
 struct grouped_packing {
     const struct conv_shape *shape;
-    bool                     transposed;
+    bool transposed;
 };
 
 static md_status pack_grouped(void *arg, struct stream *stream, const struct weight *weight,
@@ -85,9 +85,9 @@ static md_status run_grouped(struct stream *stream, struct grouped_conv *conv,
 {
     md_status st = MD_OK;
     struct grouped_packing packing = {&conv->shape, transposed};
-    const struct pack_request request = {
-        transposed ? PACKED_GROUPED_BACKWARD : PACKED_GROUPED, 0,
-        grouped_weight_floats(&conv->shape) * sizeof(float), pack_grouped, &packing};
+    const struct pack_request request = {transposed ? PACKED_GROUPED_BACKWARD : PACKED_GROUPED, 0,
+                                         grouped_weight_floats(&conv->shape) * sizeof(float),
+                                         pack_grouped, &packing};
     TRY(weight_cache_get(&conv->weights, stream, weight, &request));
     st = grouped_conv_run(stream, conv);
 fail:

@@ -57,10 +57,9 @@ static md_status cpu_synchronise(struct stream *stream)
     return MD_OK;
 }
 
-static const struct op_table cpu_ops = {
-    .weight_release = cpu_weight_release,
+static const struct op_table cpu_ops = {.weight_release = cpu_weight_release,
 #define X(name) .name = cpu_##name,
-    OPS_LIST(X)
+                                        OPS_LIST(X)
 #undef X
 };
 

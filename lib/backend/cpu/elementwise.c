@@ -8,9 +8,9 @@
 enum { GRAIN = 1 << 14 };
 
 struct pass {
-    float       *out;
+    float *out;
     const float *in;
-    float        factor;
+    float factor;
 };
 
 static void fill_piece(const void *arg, int thread, int64_t first, int64_t last)
@@ -31,7 +31,7 @@ md_status cpu_fill(struct stream *stream, struct tensor *out, float value)
 }
 
 struct bytes_pass {
-    char       *out;
+    char *out;
     const char *in;
 };
 
@@ -45,8 +45,8 @@ static void copy_piece(const void *arg, int thread, int64_t first, int64_t last)
 md_status cpu_copy(struct stream *stream, struct tensor *out, const struct tensor *in)
 {
     const struct bytes_pass pass = {out->data, in->data};
-    parallel(stream->device, (int64_t)tensor_bytes(out), GRAIN * (int64_t)sizeof(float),
-             copy_piece, &pass);
+    parallel(stream->device, (int64_t)tensor_bytes(out), GRAIN * (int64_t)sizeof(float), copy_piece,
+             &pass);
     return MD_OK;
 }
 
@@ -96,9 +96,9 @@ md_status cpu_relu_backward(struct stream *stream, struct tensor *grad, const st
 }
 
 struct column_sum {
-    float       *sum; /* [width] */
+    float *sum; /* [width] */
     const float *rows;
-    int64_t      count, width;
+    int64_t count, width;
 };
 
 enum { COLUMNS = 16 }; /* one cache line a row */

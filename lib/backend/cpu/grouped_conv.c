@@ -63,7 +63,7 @@ struct cutting {
     int64_t rows, columns;       /* outputs of a block */
     int64_t in_rows, in_columns; /* inputs that they see */
     int64_t unit;
-    int64_t down, across;        /* blocks of an image */
+    int64_t down, across; /* blocks of an image */
     int64_t in_floats, out_floats;
 };
 
@@ -84,8 +84,8 @@ static struct cutting cut(const struct conv_shape *s)
 /* A rectangle of pixels of an NHWC image, any part of which may lie outside. */
 struct rectangle {
     const float *image;
-    int64_t      height, width, channels;
-    int64_t      top, left, rows, columns;
+    int64_t height, width, channels;
+    int64_t top, left, rows, columns;
 };
 
 /* block [rows][columns][unit] = channels from `first` on; zero outside. */
@@ -148,9 +148,9 @@ static struct rectangle output_of(const struct conv_shape *s, const struct cutti
 
 struct run {
     const struct grouped_conv *conv;
-    struct cutting             cutting;
-    grouped_row_fn            *kernel;
-    float                     *blocks; /* one a thread */
+    struct cutting cutting;
+    grouped_row_fn *kernel;
+    float *blocks; /* one a thread */
 };
 
 /* All units of one block: its pixels' neighbouring cache lines are used while they are near. */
@@ -193,8 +193,7 @@ md_status grouped_conv_run(struct stream *stream, const struct grouped_conv *con
     void *blocks = NULL;
     struct run run = {conv, cut(s), grouped_kernels_for(group_width(s), s->stride).row, NULL};
     size_t threads = (size_t)stream->device->threads;
-    TRY(stream_scratch(stream, &blocks,
-                       threads * (size_t)run.cutting.in_floats * sizeof(float)));
+    TRY(stream_scratch(stream, &blocks, threads * (size_t)run.cutting.in_floats * sizeof(float)));
     run.blocks = blocks;
     parallel(stream->device, s->n * run.cutting.down * run.cutting.across, 1, run_blocks, &run);
 fail:
@@ -205,11 +204,11 @@ fail:
 
 struct gradient_run {
     const struct conv_shape *shape;
-    struct cutting           cutting;
-    grouped_gradient_fn     *kernel;
-    const float             *in, *out_grad;
-    float                   *sums;   /* like packed weights */
-    float                   *blocks; /* two a thread */
+    struct cutting cutting;
+    grouped_gradient_fn *kernel;
+    const float *in, *out_grad;
+    float *sums;   /* like packed weights */
+    float *blocks; /* two a thread */
 };
 
 /* Units [first, last), each over all blocks in order: the same bits on any number of threads. */
@@ -242,8 +241,8 @@ static void add_gradient(float *grad, const float *sums, const struct conv_shape
     for (int64_t o = 0; o < s->o; o++)
         for (int tap = 0; tap < 9; tap++)
             for (int64_t i = 0; i < group_width(s); i++)
-                *grad++ += sums[packed_index(s, o, tap / 3, tap % 3, i)] *
-                           (scale ? scale[o] : 1.0f);
+                *grad++ +=
+                    sums[packed_index(s, o, tap / 3, tap % 3, i)] * (scale ? scale[o] : 1.0f);
 }
 
 md_status grouped_conv_weight_gradient(struct stream *stream, struct tensor *grad,
@@ -252,8 +251,8 @@ md_status grouped_conv_weight_gradient(struct stream *stream, struct tensor *gra
 {
     md_status st = MD_OK;
     void *scratch = NULL;
-    struct gradient_run run = {.shape = s, .cutting = cut(s), .in = in->data,
-                               .out_grad = out_grad->data};
+    struct gradient_run run = {
+        .shape = s, .cutting = cut(s), .in = in->data, .out_grad = out_grad->data};
     run.kernel = grouped_kernels_for(group_width(s), s->stride).gradient;
     size_t sums = grouped_weight_floats(s);
     int64_t threads = stream->device->threads;

@@ -15,7 +15,7 @@
 
 #include <immintrin.h>
 
-#define KERNEL   __attribute__((target("avx512f")))
+#define KERNEL __attribute__((target("avx512f")))
 #define TEMPLATE __attribute__((target("avx512f"), always_inline)) static inline
 
 /* Constant sizes of a kernel. */
@@ -124,8 +124,7 @@ TEMPLATE void gradient_part(const struct sizes s, const struct grouped_gradient 
                 const __m512 value = spread(s, pixel, channel, spread_index(channel));
 #pragma GCC unroll 2
                 for (int v = 0; v < vectors; v++)
-                    sum[i * vectors + v] =
-                        _mm512_fmadd_ps(value, down[v], sum[i * vectors + v]);
+                    sum[i * vectors + v] = _mm512_fmadd_ps(value, down[v], sum[i * vectors + v]);
             }
         }
     }
@@ -142,14 +141,14 @@ TEMPLATE void gradient_block(const struct sizes s, const struct grouped_gradient
             gradient_part(s, g, dy, first);
 }
 
-#define KERNELS(width, stride, columns)                                                         \
-    KERNEL static void row_##width##_##stride(const struct grouped_row *row)                    \
-    {                                                                                           \
-        convolve_row((struct sizes){width, stride, columns}, row);                              \
-    }                                                                                           \
-    KERNEL static void gradient_##width##_##stride(const struct grouped_gradient *gradient)     \
-    {                                                                                           \
-        gradient_block((struct sizes){width, stride, columns}, gradient);                       \
+#define KERNELS(width, stride, columns)                                                            \
+    KERNEL static void row_##width##_##stride(const struct grouped_row *row)                       \
+    {                                                                                              \
+        convolve_row((struct sizes){width, stride, columns}, row);                                 \
+    }                                                                                              \
+    KERNEL static void gradient_##width##_##stride(const struct grouped_gradient *gradient)        \
+    {                                                                                              \
+        gradient_block((struct sizes){width, stride, columns}, gradient);                          \
     }
 KERNELS(8, 1, GROUPED_COLUMNS)
 KERNELS(8, 2, GROUPED_COLUMNS)

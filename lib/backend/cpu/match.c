@@ -9,10 +9,10 @@ enum { GRAIN = 4096 };
 /* One image. */
 struct job {
     const struct match_params *params;
-    const float               *boxes, *gt;
-    int64_t                    gt_count;
-    int32_t                   *match, *label;
-    float                     *best; /* [threads, gt_count] best overlap of each truth, or NULL */
+    const float *boxes, *gt;
+    int64_t gt_count;
+    int32_t *match, *label;
+    float *best; /* [threads, gt_count] best overlap of each truth, or NULL */
 };
 
 static void match_boxes(const void *arg, int thread, int64_t first, int64_t last)
@@ -32,8 +32,9 @@ static void match_boxes(const void *arg, int thread, int64_t first, int64_t last
                 best_of_truth[g] = iou;
         }
         job->match[i] = match;
-        job->label[i] =
-            job->gt_count == 0 || best < job->params->low ? 0 : best < job->params->high ? -1 : 1;
+        job->label[i] = job->gt_count == 0 || best < job->params->low ? 0
+                        : best < job->params->high                    ? -1
+                                                                      : 1;
     }
 }
 

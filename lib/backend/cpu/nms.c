@@ -5,13 +5,13 @@
 #include "tensor/box_math.h"
 
 struct job {
-    const float   *boxes; /* [segments,cap,4] */
+    const float *boxes; /* [segments,cap,4] */
     const int32_t *counts;
-    int32_t       *keep, *keep_count;
-    float         *kept; /* [segments,cap,4] the kept boxes one after the other: what is searched */
-    int64_t        cap;
-    float          threshold;
-    int            max_keep;
+    int32_t *keep, *keep_count;
+    float *kept; /* [segments,cap,4] the kept boxes one after the other: what is searched */
+    int64_t cap;
+    float threshold;
+    int max_keep;
 };
 
 static bool suppressed(const float *kept, int64_t count, const float box[4], float threshold)
@@ -51,8 +51,8 @@ md_status cpu_nms(struct stream *stream, struct tensor *keep, struct tensor *kee
 {
     void *kept = NULL;
     md_status st = stream_scratch(stream, &kept, tensor_bytes(boxes));
-    const struct job job = {boxes->data, counts->data, keep->data, keep_count->data, kept,
-                            boxes->shape.dims[1], threshold, max_keep};
+    const struct job job = {boxes->data, counts->data,         keep->data, keep_count->data,
+                            kept,        boxes->shape.dims[1], threshold,  max_keep};
     if (st == MD_OK)
         parallel(stream->device, boxes->shape.dims[0], 1, suppress_segments, &job);
     return st;

@@ -6,9 +6,9 @@
 
 /* One call; out is the smaller image of pooling and the larger one of upsampling. */
 struct job {
-    float               *out;
-    const float         *in;
-    const int64_t       *out_dims, *in_dims;
+    float *out;
+    const float *in;
+    const int64_t *out_dims, *in_dims;
     struct pool_geometry geometry;
 };
 
@@ -82,8 +82,8 @@ static void upsample_rows(const void *arg, int thread, int64_t first, int64_t la
 md_status cpu_upsample_add(struct stream *stream, struct tensor *out, const struct tensor *in)
 {
     const int64_t *dims = out->shape.dims;
-    const struct job job = {.out = out->data, .in = in->data, .out_dims = dims,
-                            .in_dims = in->shape.dims};
+    const struct job job = {
+        .out = out->data, .in = in->data, .out_dims = dims, .in_dims = in->shape.dims};
     parallel(stream->device, dims[0] * dims[1], 2, upsample_rows, &job);
     return MD_OK;
 }
@@ -111,7 +111,9 @@ md_status cpu_upsample_backward(struct stream *stream, struct tensor *in_grad,
                                 const struct tensor *out_grad)
 {
     const int64_t *dims = in_grad->shape.dims;
-    const struct job job = {.out = in_grad->data, .in = out_grad->data, .out_dims = dims,
+    const struct job job = {.out = in_grad->data,
+                            .in = out_grad->data,
+                            .out_dims = dims,
                             .in_dims = out_grad->shape.dims};
     parallel(stream->device, dims[0] * dims[1], 2, fold_rows, &job);
     return MD_OK;

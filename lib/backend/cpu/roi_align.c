@@ -12,8 +12,8 @@
 
 /* The pixels of one axis that a cell sees. */
 struct taps {
-    int   count;
-    int   at[2 * ROI_MAX_GRID];
+    int count;
+    int at[2 * ROI_MAX_GRID];
     float weight[2 * ROI_MAX_GRID];
 };
 
@@ -23,20 +23,20 @@ struct lists {
 };
 
 struct job {
-    const struct tensor           *maps;
-    const float                   *rois;
+    const struct tensor *maps;
+    const float *rois;
     const struct roi_align_params *params;
-    struct lists                  *lists; /* one a thread */
-    float                         *cells; /* [cap,p,p,c]: out, or its gradient */
-    int64_t                        rows, channels;
-    int                            pooled;
-    bool                           avx2;
+    struct lists *lists; /* one a thread */
+    float *cells;        /* [cap,p,p,c]: out, or its gradient */
+    int64_t rows, channels;
+    int pooled;
+    bool avx2;
 };
 
 /* A roi on its level. */
 struct place {
-    float          *map; /* the image's part: [height,width,channels] */
-    int64_t         height, width, channels;
+    float *map; /* the image's part: [height,width,channels] */
+    int64_t height, width, channels;
     struct roi_axis y, x;
 };
 
@@ -49,7 +49,8 @@ static bool place_roi(struct place *out, const struct job *job, const float roi[
     int level = roi_level(roi + 1, p->canonical_size, p->canonical_level, p->min_level, p->levels);
     const int64_t *dims = job->maps[level].shape.dims;
     float scale = p->scales[level];
-    *out = (struct place){(float *)job->maps[level].data + (int64_t)roi[0] * dims[1] * dims[2] * dims[3],
+    *out = (struct place){(float *)job->maps[level].data +
+                              (int64_t)roi[0] * dims[1] * dims[2] * dims[3],
                           dims[1],
                           dims[2],
                           dims[3],
@@ -155,8 +156,8 @@ static md_status begin(struct job *job, struct stream *stream, const struct tens
                        const struct tensor *rows)
 {
     void *lists = NULL;
-    md_status st = stream_scratch(stream, &lists,
-                                  (size_t)stream->device->threads * sizeof *job->lists);
+    md_status st =
+        stream_scratch(stream, &lists, (size_t)stream->device->threads * sizeof *job->lists);
     int64_t cap = cells->shape.dims[0];
     int64_t count = tensor_given(rows) ? *(const int32_t *)rows->data : cap;
     job->maps = maps;
@@ -190,8 +191,7 @@ SIMD_BODY void spread_cell(const float *restrict grad, const struct place *place
         for (int j = 0; j < lists->x.count; j++) {
             float weight = lists->y.weight[i] * lists->x.weight[j];
             float *restrict pixel =
-                place->map +
-                (lists->y.at[i] * place->width + lists->x.at[j]) * place->channels;
+                place->map + (lists->y.at[i] * place->width + lists->x.at[j]) * place->channels;
             for (int64_t c = first; c < last; c++)
                 pixel[c] += weight * grad[c];
         }
@@ -239,7 +239,6 @@ md_status cpu_roi_align_backward(struct stream *stream, struct tensor *feature_g
     if (st < 0)
         return st;
     int64_t share = (job.channels + stream->device->threads - 1) / stream->device->threads;
-    parallel(stream->device, job.channels, (share + LINE - 1) / LINE * LINE, spread_channels,
-             &job);
+    parallel(stream->device, job.channels, (share + LINE - 1) / LINE * LINE, spread_channels, &job);
     return MD_OK;
 }

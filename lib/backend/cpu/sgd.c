@@ -8,8 +8,8 @@
 enum { GRAIN = 1 << 15, PIECE = 1 << 16 };
 
 struct step {
-    float                   *value, *momentum;
-    const float             *grad;
+    float *value, *momentum;
+    const float *grad;
     const struct sgd_params *params;
 };
 
@@ -37,8 +37,8 @@ md_status cpu_sgd_step(struct stream *stream, struct tensor *value, struct tenso
 
 struct reduction {
     const float *values;
-    int64_t      count;
-    double      *sums; /* [pieces] */
+    int64_t count;
+    double *sums; /* [pieces] */
 };
 
 enum { LANES = 8 }; /* sums side by side, so that additions need not wait for each other */

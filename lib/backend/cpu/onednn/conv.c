@@ -10,9 +10,9 @@
 enum kind { KIND_FORWARD, KIND_BACKWARD_INPUT, KIND_BACKWARD_WEIGHT };
 
 struct request {
-    enum kind         kind;
+    enum kind kind;
     struct conv_shape shape;
-    bool              bias, residual, relu;
+    bool bias, residual, relu;
 };
 
 /* ---- descriptors -------------------------------------------------------------------------- */
@@ -43,11 +43,9 @@ static dnnl_memory_desc_t weights_layout(const struct conv_shape *s, bool any)
     const dnnl_dims_t strides = {s->o / s->groups * row, row, 1, s->kw * i, i};
     int skip = s->groups > 1 ? 0 : 1;
     if (any)
-        dnnl_memory_desc_init_by_tag(&layout, 5 - skip, dims + skip, dnnl_f32,
-                                     dnnl_format_tag_any);
+        dnnl_memory_desc_init_by_tag(&layout, 5 - skip, dims + skip, dnnl_f32, dnnl_format_tag_any);
     else
-        dnnl_memory_desc_init_by_strides(&layout, 5 - skip, dims + skip, dnnl_f32,
-                                         strides + skip);
+        dnnl_memory_desc_init_by_strides(&layout, 5 - skip, dims + skip, dnnl_f32, strides + skip);
     return layout;
 }
 
@@ -85,21 +83,21 @@ static md_status describe_operation(const struct request *r, enum kind kind,
                                (s->ow - 1) * s->stride + s->kw - s->w - s->pad};
     dnnl_status_t status;
     if (kind == KIND_FORWARD)
-        status = dnnl_convolution_forward_desc_init(
-            description, dnnl_forward_training, dnnl_convolution_direct, &in, &weights,
-            bias_given, &out, strides, before, after);
+        status = dnnl_convolution_forward_desc_init(description, dnnl_forward_training,
+                                                    dnnl_convolution_direct, &in, &weights,
+                                                    bias_given, &out, strides, before, after);
     else if (kind == KIND_BACKWARD_INPUT)
-        status = dnnl_convolution_backward_data_desc_init(
-            description, dnnl_convolution_direct, &in, &weights, &out, strides, before, after);
+        status = dnnl_convolution_backward_data_desc_init(description, dnnl_convolution_direct, &in,
+                                                          &weights, &out, strides, before, after);
     else
-        status = dnnl_convolution_backward_weights_desc_init(
-            description, dnnl_convolution_direct, &in, &weights, bias_given, &out, strides,
-            before, after);
+        status = dnnl_convolution_backward_weights_desc_init(description, dnnl_convolution_direct,
+                                                             &in, &weights, bias_given, &out,
+                                                             strides, before, after);
     return onednn_check(status, "convolution descriptor");
 }
 
-static md_status describe(const void *arg, struct onednn *onednn,
-                          dnnl_primitive_attr_t attributes, dnnl_primitive_desc_t *out)
+static md_status describe(const void *arg, struct onednn *onednn, dnnl_primitive_attr_t attributes,
+                          dnnl_primitive_desc_t *out)
 {
     md_status st = MD_OK;
     const struct request *r = arg;
@@ -109,14 +107,12 @@ static md_status describe(const void *arg, struct onednn *onednn,
         TRY(add_epilogue(r, attributes));
     } else {
         TRY(describe_operation(r, KIND_FORWARD, &operation));
-        TRY(onednn_check(
-            dnnl_primitive_desc_create(&hint, &operation, NULL, onednn->engine, NULL),
-            "convolution"));
+        TRY(onednn_check(dnnl_primitive_desc_create(&hint, &operation, NULL, onednn->engine, NULL),
+                         "convolution"));
     }
     TRY(describe_operation(r, r->kind, &operation));
-    st = onednn_check(
-        dnnl_primitive_desc_create(out, &operation, attributes, onednn->engine, hint),
-        "convolution");
+    st = onednn_check(dnnl_primitive_desc_create(out, &operation, attributes, onednn->engine, hint),
+                      "convolution");
 fail:
     if (hint)
         dnnl_primitive_desc_destroy(hint);
@@ -126,16 +122,16 @@ fail:
 static md_status get(struct primitive **out, struct stream *stream, const struct request *r)
 {
     const struct conv_shape *s = &r->shape;
-    const struct primitive_key key = {
-        {r->kind, s->n, s->h, s->w, s->c, s->oh, s->ow, s->o, s->kh, s->kw, s->stride, s->pad,
-         s->groups, r->bias | r->residual << 1 | r->relu << 2}};
+    const struct primitive_key key = {{r->kind, s->n, s->h, s->w, s->c, s->oh, s->ow, s->o, s->kh,
+                                       s->kw, s->stride, s->pad, s->groups,
+                                       r->bias | r->residual << 1 | r->relu << 2}};
     return primitive_get(out, stream->device, &key, describe, r);
 }
 
 /* ---- weights ------------------------------------------------------------------------------ */
 
 struct packing {
-    const struct conv_shape  *shape;
+    const struct conv_shape *shape;
     const dnnl_memory_desc_t *layout;
 };
 

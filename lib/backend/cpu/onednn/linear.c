@@ -10,19 +10,19 @@
 
 /* A row-major product: c [m,n] = a [m,k] b [k,n] + beta c; transposed operands are stored so. */
 struct product {
-    bool         a_transposed, b_transposed;
-    int64_t      m, n, k;
+    bool a_transposed, b_transposed;
+    int64_t m, n, k;
     const float *a, *b;
-    float        beta;
-    float       *c;
+    float beta;
+    float *c;
 };
 
 static md_status multiply(struct stream *stream, const struct product *p)
 {
     int before = threads_enter(stream->device);
-    dnnl_status_t status = dnnl_sgemm(
-        p->a_transposed ? 'T' : 'N', p->b_transposed ? 'T' : 'N', p->m, p->n, p->k, 1.0f, p->a,
-        p->a_transposed ? p->m : p->k, p->b, p->b_transposed ? p->k : p->n, p->beta, p->c, p->n);
+    dnnl_status_t status = dnnl_sgemm(p->a_transposed ? 'T' : 'N', p->b_transposed ? 'T' : 'N',
+                                      p->m, p->n, p->k, 1.0f, p->a, p->a_transposed ? p->m : p->k,
+                                      p->b, p->b_transposed ? p->k : p->n, p->beta, p->c, p->n);
     threads_leave(before);
     return onednn_check(status, "matrix product");
 }
@@ -38,10 +38,10 @@ static int64_t row_count(const struct tensor *in, const struct tensor *rows)
 }
 
 struct epilogue {
-    float       *out;  /* [rows, width] */
+    float *out;        /* [rows, width] */
     const float *bias; /* or NULL */
-    int64_t      width;
-    bool         relu;
+    int64_t width;
+    bool relu;
 };
 
 static void finish_rows(const void *arg, int thread, int64_t first, int64_t last)
@@ -65,9 +65,13 @@ md_status onednn_linear_forward(struct stream *stream, struct tensor *out, const
     md_status st = MD_OK;
     int64_t count = row_count(in, rows);
     int64_t width = out->shape.dims[1];
-    const struct product product = {.b_transposed = true, .m = count, .n = width,
-                                    .k = in->shape.dims[1], .a = in->data,
-                                    .b = weight->value.data, .c = out->data};
+    const struct product product = {.b_transposed = true,
+                                    .m = count,
+                                    .n = width,
+                                    .k = in->shape.dims[1],
+                                    .a = in->data,
+                                    .b = weight->value.data,
+                                    .c = out->data};
     if (count == 0)
         return MD_OK;
     TRY(multiply(stream, &product));
@@ -85,9 +89,12 @@ md_status onednn_linear_backward_input(struct stream *stream, struct tensor *in_
 {
     if (tensor_given(&weight->scale))
         return ref_linear_backward_input(stream, in_grad, out_grad, weight, accumulate, rows);
-    const struct product product = {.m = row_count(out_grad, rows), .n = in_grad->shape.dims[1],
-                                    .k = out_grad->shape.dims[1], .a = out_grad->data,
-                                    .b = weight->value.data, .beta = accumulate ? 1.0f : 0.0f,
+    const struct product product = {.m = row_count(out_grad, rows),
+                                    .n = in_grad->shape.dims[1],
+                                    .k = out_grad->shape.dims[1],
+                                    .a = out_grad->data,
+                                    .b = weight->value.data,
+                                    .beta = accumulate ? 1.0f : 0.0f,
                                     .c = in_grad->data};
     return product.m == 0 ? MD_OK : multiply(stream, &product);
 }
@@ -101,9 +108,14 @@ md_status onednn_linear_backward_weight(struct stream *stream, struct tensor *we
     if (count == 0)
         return MD_OK;
     if (tensor_given(weight_grad)) {
-        const struct product product = {.a_transposed = true, .m = out_grad->shape.dims[1],
-                                        .n = in->shape.dims[1], .k = count, .a = out_grad->data,
-                                        .b = in->data, .beta = 1.0f, .c = weight_grad->data};
+        const struct product product = {.a_transposed = true,
+                                        .m = out_grad->shape.dims[1],
+                                        .n = in->shape.dims[1],
+                                        .k = count,
+                                        .a = out_grad->data,
+                                        .b = in->data,
+                                        .beta = 1.0f,
+                                        .c = weight_grad->data};
         TRY(multiply(stream, &product));
     }
     if (tensor_given(bias_grad)) {

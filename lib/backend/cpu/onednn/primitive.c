@@ -14,11 +14,16 @@
 static const char *status_text(dnnl_status_t status)
 {
     switch (status) {
-    case dnnl_out_of_memory: return "out of memory";
-    case dnnl_invalid_arguments: return "invalid arguments";
-    case dnnl_unimplemented: return "not implemented for this shape or processor";
-    case dnnl_runtime_error: return "runtime error";
-    default: return "error";
+    case dnnl_out_of_memory:
+        return "out of memory";
+    case dnnl_invalid_arguments:
+        return "invalid arguments";
+    case dnnl_unimplemented:
+        return "not implemented for this shape or processor";
+    case dnnl_runtime_error:
+        return "runtime error";
+    default:
+        return "error";
     }
 }
 
@@ -137,9 +142,8 @@ static md_status build(struct primitive *entry, struct onednn *onednn,
     dnnl_primitive_attr_t attributes = NULL;
     dnnl_primitive_desc_t description = NULL;
     TRY(onednn_check(dnnl_primitive_attr_create(&attributes), "attributes"));
-    TRY(onednn_check(
-        dnnl_primitive_attr_set_scratchpad_mode(attributes, dnnl_scratchpad_mode_user),
-        "scratchpad mode"));
+    TRY(onednn_check(dnnl_primitive_attr_set_scratchpad_mode(attributes, dnnl_scratchpad_mode_user),
+                     "scratchpad mode"));
     TRY(describe(arg, onednn, attributes, &description));
     TRY(onednn_check(dnnl_primitive_create(&entry->handle, description), "primitive"));
     entry->scratchpad = *dnnl_primitive_desc_query_md(description, dnnl_query_scratchpad_md, 0);
@@ -156,9 +160,8 @@ fail:
     return st;
 }
 
-static md_status add(struct primitive **out, struct device *device,
-                     const struct primitive_key *key, primitive_describe_fn *describe,
-                     const void *arg)
+static md_status add(struct primitive **out, struct device *device, const struct primitive_key *key,
+                     primitive_describe_fn *describe, const void *arg)
 {
     md_status st = MD_OK;
     struct primitive *entry = NULL;
@@ -244,11 +247,11 @@ md_status onednn_reorder(struct stream *stream, const dnnl_memory_desc_t *to_lay
                                                         to_layout, onednn->engine, NULL),
                      "reorder"));
     TRY(onednn_check(dnnl_primitive_create(&handle, description), "reorder primitive"));
-    TRY(primitive_execute(stream, handle,
-                          (const struct primitive_argument[]){
-                              {DNNL_ARG_FROM, from_layout, (void *)(uintptr_t)from},
-                              {DNNL_ARG_TO, to_layout, to}},
-                          2));
+    TRY(primitive_execute(
+        stream, handle,
+        (const struct primitive_argument[]){{DNNL_ARG_FROM, from_layout, (void *)(uintptr_t)from},
+                                            {DNNL_ARG_TO, to_layout, to}},
+        2));
 fail:
     threads_leave(before);
     if (handle)
