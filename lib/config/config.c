@@ -258,6 +258,26 @@ md_status config_get_numbers(const struct config *config, const char *key, doubl
     return MD_OK;
 }
 
+md_status config_get_strings(const struct config *config, const char *key, const char **out,
+                             size_t capacity, size_t *count)
+{
+    const struct value *value = config_value(config, key);
+    if (!value)
+        return MD_ENOTFOUND;
+    if (value->kind != VALUE_LIST)
+        return wrong_kind(key, value, "a list");
+    if (value->list.count > capacity)
+        return ERROR(MD_EINVAL, "%s has %zu texts, more than %zu", key, value->list.count,
+                     capacity);
+    for (size_t i = 0; i < value->list.count; i++) {
+        if (value->list.items[i].kind != VALUE_STRING)
+            return wrong_kind(key, &value->list.items[i], "a str");
+        out[i] = value->list.items[i].string;
+    }
+    *count = value->list.count;
+    return MD_OK;
+}
+
 md_status config_get_text(const struct config *config, const char *key, struct buffer *out)
 {
     const struct value *value = config_value(config, key);

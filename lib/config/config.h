@@ -37,6 +37,9 @@ md_status config_get_string(const struct config *config, const char *key, const 
 /* A flat list of numbers; more than `capacity` is an error. */
 md_status config_get_numbers(const struct config *config, const char *key, double *out, size_t capacity,
                              size_t *count);
+/* A flat list of strings, borrowed until the next set or merge. */
+md_status config_get_strings(const struct config *config, const char *key, const char **out, size_t capacity,
+                             size_t *count);
 /* Any value as text that config_set takes back. */
 md_status config_get_text(const struct config *config, const char *key, struct buffer *out);
 

@@ -63,6 +63,20 @@ static int start_worker(struct pool *pool, pthread_t *thread)
     return code;
 }
 
+/* pool_wait_until counts by a clock that nobody sets. */
+static int init_timed(pthread_cond_t *condition)
+{
+    pthread_condattr_t attributes;
+    int code = pthread_condattr_init(&attributes);
+    if (code != 0)
+        return code;
+    code = pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    if (code == 0)
+        code = pthread_cond_init(condition, &attributes);
+    pthread_condattr_destroy(&attributes);
+    return code;
+}
+
 static md_status init_locks(struct pool *pool)
 {
     int code = pthread_mutex_init(&pool->mutex, NULL);
@@ -71,7 +85,7 @@ static md_status init_locks(struct pool *pool)
     code = pthread_cond_init(&pool->arrived, NULL);
     if (code != 0)
         goto no_arrived;
-    code = pthread_cond_init(&pool->finished, NULL);
+    code = init_timed(&pool->finished);
     if (code != 0)
         goto no_finished;
     return MD_OK;
@@ -135,6 +149,17 @@ md_status pool_wait(struct pool *pool, struct pool_job *job)
         pthread_cond_wait(&pool->finished, &pool->mutex);
     pthread_mutex_unlock(&pool->mutex);
     return job->status < 0 ? error_restore(job->status, job->error) : job->status;
+}
+
+bool pool_wait_until(struct pool *pool, struct pool_job *job, const struct timespec *deadline)
+{
+    int code = 0;
+    pthread_mutex_lock(&pool->mutex);
+    while (!job->done && code == 0)
+        code = pthread_cond_timedwait(&pool->finished, &pool->mutex, deadline);
+    bool done = job->done;
+    pthread_mutex_unlock(&pool->mutex);
+    return done;
 }
 
 bool pool_done(struct pool *pool, struct pool_job *job)

@@ -3,6 +3,7 @@
 #define CORE_POOL_H
 
 #include <stdbool.h>
+#include <time.h>
 
 #include "core/memory.h"
 
@@ -24,6 +25,8 @@ md_status pool_create(struct pool **out, struct memory *memory, int threads);
 void      pool_submit(struct pool *pool, struct pool_job *job); /* first in, first started */
 md_status pool_wait(struct pool *pool, struct pool_job *job);   /* the job's status */
 bool      pool_done(struct pool *pool, struct pool_job *job);
+/* Waits until the job is done or CLOCK_MONOTONIC shows `deadline`; is it done? */
+bool      pool_wait_until(struct pool *pool, struct pool_job *job, const struct timespec *deadline);
 void      pool_free(struct pool *pool); /* finishes submitted jobs first */
 
 #endif

@@ -52,6 +52,12 @@ md_status image_create(md_image *out, struct memory *memory, int width, int heig
     return MD_OK;
 }
 
+struct memory *image_memory(const md_image *image)
+{
+    const struct image_block *block = image->owner;
+    return block->memory;
+}
+
 void image_release(md_image *image)
 {
     struct image_block *block = image->owner;

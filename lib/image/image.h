@@ -13,6 +13,8 @@ int image_channels(md_pixel_format format); /* 3, 3, 4, 4, 1 */
  * width or height < 1 or more pixels than the budget: MD_EINVAL. */
 md_status image_create(md_image *out, struct memory *memory, int width, int height, md_pixel_format format);
 void      image_release(md_image *image); /* clears *image */
+/* Where the pixels of an image with an owner lie. */
+struct memory *image_memory(const md_image *image);
 
 /* JPEG, PNG or BMP, told by the content. The result is RGB8 with the EXIF orientation applied,
  * as Pillow's convert("RGB") would give: alpha dropped, palette, gray and CMYK converted. Of 16-bit
