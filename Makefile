@@ -79,6 +79,8 @@ SHARED   := $(OUT)/lib/libmdet.so.$(VERSION)
 # examples/md_train.c -> md-train; bench/md_fps.c -> md-fps
 PROGRAM_SRC := $(wildcard examples/md_*.c bench/md_*.c)
 PROGRAMS := $(foreach p,$(PROGRAM_SRC),$(OUT)/bin/$(subst _,-,$(basename $(notdir $(p)))))
+# Support is named from the including file or from examples/.
+$(BUILD)/bench/md_%.o: CPPFLAGS += -Iexamples
 PROGRAM_SUPPORT := $(patsubst %.c,$(BUILD)/%.o,$(wildcard examples/support/*.c))
 
 TEST_SRC := $(sort $(wildcard tests/*/test_*.c) $(wildcard tests/*/*/test_*.c))

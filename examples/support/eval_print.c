@@ -1,0 +1,230 @@
+/* eval_print.c - average precisions and the confusion matrix as text tables and JSON. */
+#include "eval_print.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Cells on a terminal: bytes that do not continue a UTF-8 character. */
+static int cells(const char *text)
+{
+    int count = 0;
+    for (; *text; text++)
+        count += ((unsigned char)*text & 0xc0) != 0x80;
+    return count;
+}
+
+static void pad(FILE *out, int count)
+{
+    while (count-- > 0)
+        fputc(' ', out);
+}
+
+static void put_centred(FILE *out, const char *text, int width)
+{
+    int space = width - cells(text);
+    fputs("| ", out);
+    pad(out, space / 2);
+    fputs(text, out);
+    pad(out, space - space / 2 + 1);
+}
+
+static void put_left(FILE *out, const char *text, int width)
+{
+    fprintf(out, "| %s", text);
+    pad(out, width - cells(text) + 1);
+}
+
+static void put_rule(FILE *out, int width, const char *end)
+{
+    fputs("|:", out);
+    for (int i = 0; i < width; i++)
+        fputc('-', out);
+    fputs(end, out);
+}
+
+/* ---- average precisions ------------------------------------------------------------------- */
+
+enum { VALUE = 16 };
+
+static void percent(char out[VALUE], double fraction, int decimals)
+{
+    if (fraction < 0.0)
+        snprintf(out, VALUE, "nan");
+    else
+        snprintf(out, VALUE, "%.*f", decimals, 100.0 * fraction);
+}
+
+static int longer(int width, const char *text)
+{
+    return cells(text) > width ? cells(text) : width;
+}
+
+static void put_summary_line(FILE *out, const char *range, const char *area, int most, double value)
+{
+    bool precision = most == 100 && strchr(range, 'P');
+    fprintf(out, " Average %-9s (%s) @[ IoU=%-9s | area=%6s | maxDets=%3d ] = %.3f\n",
+            precision ? "Precision" : "Recall", precision ? "AP" : "AR", range + 1, area, most,
+            value);
+}
+
+static void put_summary(FILE *out, const md_metrics *m)
+{
+    put_summary_line(out, "P0.50:0.95", "all", 100, m->ap);
+    put_summary_line(out, "P0.50", "all", 100, m->ap50);
+    put_summary_line(out, "P0.75", "all", 100, m->ap75);
+    put_summary_line(out, "P0.50:0.95", "small", 100, m->ap_small);
+    put_summary_line(out, "P0.50:0.95", "medium", 100, m->ap_medium);
+    put_summary_line(out, "P0.50:0.95", "large", 100, m->ap_large);
+    put_summary_line(out, "R0.50:0.95", "all", 1, m->ar1);
+    put_summary_line(out, "R0.50:0.95", "all", 10, m->ar10);
+    put_summary_line(out, "R0.50:0.95", "all", 100, m->ar100);
+    put_summary_line(out, "R0.50:0.95", "small", 100, m->ar_small);
+    put_summary_line(out, "R0.50:0.95", "medium", 100, m->ar_medium);
+    put_summary_line(out, "R0.50:0.95", "large", 100, m->ar_large);
+}
+
+void eval_print_metrics(FILE *out, const md_metrics *m)
+{
+    static const char *const names[] = {"AP", "AP50", "AP75", "APs", "APm", "APl"};
+    const double values[] = {m->ap, m->ap50, m->ap75, m->ap_small, m->ap_medium, m->ap_large};
+    enum { COUNT = sizeof names / sizeof names[0] };
+    char text[COUNT][VALUE];
+    int width[COUNT];
+    bool unknown = false;
+    put_summary(out, m);
+    fputs("Evaluation results for bbox:\n", out);
+    for (int i = 0; i < COUNT; i++) {
+        percent(text[i], values[i], 3);
+        width[i] = longer(cells(names[i]) + 2, text[i]); /* as the table printer of Python does */
+        put_centred(out, names[i], width[i]);
+        unknown = unknown || values[i] < 0.0;
+    }
+    fputs("|\n", out);
+    for (int i = 0; i < COUNT; i++)
+        put_rule(out, width[i], ":");
+    fputs("|\n", out);
+    for (int i = 0; i < COUNT; i++)
+        put_centred(out, text[i], width[i]);
+    fputs("|\n", out);
+    if (unknown)
+        fputs("Some metrics cannot be computed and is shown as NaN.\n", out);
+}
+
+/* ---- by class ----------------------------------------------------------------------------- */
+
+void eval_print_classes(FILE *out, const md_report *report, const md_model *model)
+{
+    int name_width = 10, value_width = 6; /* "category", and "100.000" at most one more */
+    int count = md_model_class_count(model);
+    char ap[VALUE], ap50[VALUE];
+    for (int i = 0; i < count; i++)
+        name_width = longer(name_width, md_model_class_name(model, i));
+    fputs("Per-category bbox AP:\n", out);
+    put_left(out, "category", name_width);
+    put_left(out, "AP", value_width);
+    put_left(out, "AP50", value_width);
+    fputs("|\n", out);
+    put_rule(out, name_width + 1, "");
+    put_rule(out, value_width + 1, "");
+    put_rule(out, value_width + 1, "|\n");
+    for (int i = 0; i < count; i++) {
+        percent(ap, md_report_class_ap(report, i), 3);
+        percent(ap50, md_report_class_ap50(report, i), 3);
+        put_left(out, md_model_class_name(model, i), name_width);
+        put_left(out, ap, value_width);
+        put_left(out, ap50, value_width);
+        fputs("|\n", out);
+    }
+}
+
+static const char *name_of(const md_model *model, size_t index)
+{
+    const char *name = md_model_class_name(model, (int)index);
+    return name ? name : "nothing";
+}
+
+void eval_print_confusion(FILE *out, const md_report *report, const md_model *model,
+                          float threshold)
+{
+    static const char corner[] = "truth \\ found";
+    size_t n;
+    const uint64_t *counts = md_report_confusion(report, &n);
+    int width = cells(corner);
+    for (size_t i = 0; i < n; i++)
+        width = longer(width, name_of(model, i));
+    fprintf(out, "Confusion matrix at score %.2f:\n%s", (double)threshold, corner);
+    pad(out, width - cells(corner));
+    for (size_t j = 0; j < n; j++) {
+        pad(out, 2 + (cells(name_of(model, j)) < 7 ? 7 - cells(name_of(model, j)) : 0));
+        fputs(name_of(model, j), out);
+    }
+    fputc('\n', out);
+    for (size_t i = 0; i < n; i++) {
+        fputs(name_of(model, i), out);
+        pad(out, width - cells(name_of(model, i)));
+        for (size_t j = 0; j < n; j++) {
+            int column = longer(7, name_of(model, j));
+            fprintf(out, "  %*" PRIu64, column, counts[i * n + j]);
+        }
+        fputc('\n', out);
+    }
+}
+
+/* ---- JSON --------------------------------------------------------------------------------- */
+
+static void put_number(FILE *out, const char *name, double value, const char *end)
+{
+    if (value < 0.0)
+        fprintf(out, "  \"%s\": null%s", name, end);
+    else
+        fprintf(out, "  \"%s\": %.9g%s", name, value, end);
+}
+
+static void put_text(FILE *out, const char *text)
+{
+    fputc('"', out);
+    for (; *text; text++)
+        if (*text == '"' || *text == '\\')
+            fprintf(out, "\\%c", *text);
+        else if ((unsigned char)*text < 0x20)
+            fprintf(out, "\\u%04x", (unsigned)*text);
+        else
+            fputc(*text, out);
+    fputc('"', out);
+}
+
+void eval_write_json(FILE *out, const md_report *report, const md_model *model,
+                     double seconds_per_image)
+{
+    const md_metrics *m = md_report_metrics(report);
+    size_t n;
+    const uint64_t *counts = md_report_confusion(report, &n);
+    fputs("{\n", out);
+    put_number(out, "AP", m->ap, ",\n");
+    put_number(out, "AP50", m->ap50, ",\n");
+    put_number(out, "AP75", m->ap75, ",\n");
+    put_number(out, "APs", m->ap_small, ",\n");
+    put_number(out, "APm", m->ap_medium, ",\n");
+    put_number(out, "APl", m->ap_large, ",\n");
+    put_number(out, "AR1", m->ar1, ",\n");
+    put_number(out, "AR10", m->ar10, ",\n");
+    put_number(out, "AR100", m->ar100, ",\n");
+    put_number(out, "seconds_per_image", seconds_per_image, ",\n");
+    fputs("  \"classes\": [", out);
+    for (int i = 0; i < md_model_class_count(model); i++) {
+        fprintf(out, "%s\n    {\"name\": ", i ? "," : "");
+        put_text(out, md_model_class_name(model, i));
+        fputc(',', out);
+        put_number(out, "AP", md_report_class_ap(report, i), ",");
+        put_number(out, "AP50", md_report_class_ap50(report, i), "}");
+    }
+    fputs("],\n  \"confusion\": [", out);
+    for (size_t i = 0; i < n; i++) {
+        fprintf(out, "%s\n    [", i ? "," : "");
+        for (size_t j = 0; j < n; j++)
+            fprintf(out, "%s%" PRIu64, j ? ", " : "", counts[i * n + j]);
+        fputc(']', out);
+    }
+    fputs("]\n}\n", out);
+}
