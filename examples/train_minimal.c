@@ -28,7 +28,8 @@ int main(int argc, char **argv)
     int failed = md_context_create(&context, NULL) || md_config_create(&config, context, "tiny") ||
                  md_dataset_open(&all, context, argv[1], NULL) ||
                  md_dataset_split(all, 0.9, 1, &train, &val) ||
-                 md_config_follow_dataset(config, all) || md_model_create(&model, context, config) ||
+                 md_config_follow_dataset(config, all) ||
+                 md_model_create(&model, context, config) ||
                  md_trainer_create(&trainer, model, NULL, train, val, &options) ||
                  md_trainer_run(trainer, show, NULL);
     if (failed)

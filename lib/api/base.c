@@ -15,7 +15,7 @@
 /* ---- version ------------------------------------------------------------------------------ */
 
 #define TEXT_OF(x) #x
-#define TEXT(x)    TEXT_OF(x)
+#define TEXT(x) TEXT_OF(x)
 
 int md_version_number(void)
 {

@@ -181,8 +181,10 @@ static md_status check_source(const md_dataset_source *source)
     if (!source->read_image || !source->read_annotations)
         FAIL(MD_EINVAL, "md_dataset_source lacks read_image or read_annotations");
     if (source->class_count < 1 || !source->class_names)
-        FAIL(MD_EINVAL, "md_dataset_source.class_count is %d; there is at least one class, with "
-             "its name in class_names", source->class_count);
+        FAIL(MD_EINVAL,
+             "md_dataset_source.class_count is %d; there is at least one class, with "
+             "its name in class_names",
+             source->class_count);
     for (int i = 0; i < source->class_count; i++)
         TRY(argument_given(source->class_names[i], "md_dataset_source", "class_names[i]"));
 fail:

@@ -19,7 +19,8 @@ static md_status read_options(md_draw_options *out, const md_draw_options *optio
     *out = md_draw_options_default();
     TRY(options_read(out, sizeof *out, options, "md_draw_options"));
     if (!(out->line_width >= 0.0f) || !isfinite(out->line_width))
-        FAIL(MD_EINVAL, "md_draw_options.line_width is %g; it is at least 0", (double)out->line_width);
+        FAIL(MD_EINVAL, "md_draw_options.line_width is %g; it is at least 0",
+             (double)out->line_width);
     if (!(out->text_height >= 0.0f) || !isfinite(out->text_height))
         FAIL(MD_EINVAL, "md_draw_options.text_height is %g; it is at least 0",
              (double)out->text_height);
@@ -54,8 +55,8 @@ static void label_detection(char label[LABEL_BYTES], const md_detection *detecti
         snprintf(label, LABEL_BYTES, "%d %.2f", detection->class_id, (double)detection->score);
 }
 
-md_status md_draw_detections(md_image *image, const md_detections *detections, const md_model *names,
-                             const md_draw_options *options)
+md_status md_draw_detections(md_image *image, const md_detections *detections,
+                             const md_model *names, const md_draw_options *options)
 {
     md_status st = MD_OK;
     md_draw_options read;

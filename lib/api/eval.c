@@ -8,21 +8,21 @@
 #include "data/builder.h"
 
 struct md_evaluator {
-    md_dataset            *dataset;
-    md_eval_options        options;
+    md_dataset *dataset;
+    md_eval_options options;
     struct eval_detection *detections;
-    size_t                 count, capacity;
-    bool                  *added; /* [images of the data set] */
+    size_t count, capacity;
+    bool *added; /* [images of the data set] */
 };
 
 /* One block. */
 struct md_report {
     md_context *context;
-    md_metrics  metrics;
-    size_t      classes;
-    double     *class_ap, *class_ap50; /* [classes] */
-    uint64_t   *confusion;             /* [classes + 1, classes + 1] */
-    uint64_t    numbers[];             /* where the three lie */
+    md_metrics metrics;
+    size_t classes;
+    double *class_ap, *class_ap50; /* [classes] */
+    uint64_t *confusion;           /* [classes + 1, classes + 1] */
+    uint64_t numbers[];            /* where the three lie */
 };
 
 /* ---- evaluator ---------------------------------------------------------------------------- */
@@ -79,8 +79,10 @@ static md_status check_detection(const md_evaluator *evaluator, const md_detecti
 {
     int classes = md_dataset_class_count(evaluator->dataset);
     if (detection->class_id < 0 || detection->class_id >= classes)
-        return ERROR(MD_EMISMATCH, "md_evaluator_add: a detection of class %d, but the data set has "
-                     "%d classes", detection->class_id, classes);
+        return ERROR(MD_EMISMATCH,
+                     "md_evaluator_add: a detection of class %d, but the data set has "
+                     "%d classes",
+                     detection->class_id, classes);
     return MD_OK;
 }
 
@@ -136,10 +138,18 @@ static void copy_metrics(md_report *report, const struct coco_result *result)
 {
     const struct coco_metrics *from = &result->metrics;
     report->metrics = (md_metrics){
-        .ap = from->ap, .ap50 = from->ap50, .ap75 = from->ap75,
-        .ap_small = from->ap_small, .ap_medium = from->ap_medium, .ap_large = from->ap_large,
-        .ar1 = from->ar1, .ar10 = from->ar10, .ar100 = from->ar100,
-        .ar_small = from->ar_small, .ar_medium = from->ar_medium, .ar_large = from->ar_large,
+        .ap = from->ap,
+        .ap50 = from->ap50,
+        .ap75 = from->ap75,
+        .ap_small = from->ap_small,
+        .ap_medium = from->ap_medium,
+        .ap_large = from->ap_large,
+        .ar1 = from->ar1,
+        .ar10 = from->ar10,
+        .ar100 = from->ar100,
+        .ar_small = from->ar_small,
+        .ar_medium = from->ar_medium,
+        .ar_large = from->ar_large,
     };
     if (report->classes == 0)
         return;

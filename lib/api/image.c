@@ -17,7 +17,8 @@ void image_hand_out(md_image *out, md_context *context, const md_image *image)
 /* All images of this layer lie in the memory inside their context. */
 static md_context *image_context(const md_image *image)
 {
-    return (md_context *)(void *)((char *)image_memory(image) - offsetof(struct md_context, memory));
+    return (md_context *)(void *)((char *)image_memory(image) -
+                                  offsetof(struct md_context, memory));
 }
 
 void md_image_free(md_image *image)

@@ -12,7 +12,9 @@
 #include "core/log.h"
 #include "core/memory.h"
 #include "data/dataset.h"
-#include "md.h"
+#include "md/draw.h"
+#include "md/eval.h"
+#include "md/train.h"
 #include "model/detector.h"
 #include "weights/tensors.h"
 

@@ -45,7 +45,8 @@ static bool is_momentum(const char *name)
     return strncmp(name, "momentum/", strlen("momentum/")) == 0;
 }
 
-static md_status import_open(struct import *import, md_model *model, const struct weights_file *file)
+static md_status import_open(struct import *import, md_model *model,
+                             const struct weights_file *file)
 {
     md_status st = MD_OK;
     struct memory *memory = &model->context->memory;
@@ -137,8 +138,10 @@ static md_status import_must_be_complete(const struct import *import)
         return MD_OK;
     for (size_t i = 0; i < plan->target_count; i++)
         if (plan->match[i] != WEIGHTS_LOADED)
-            return ERROR(MD_EMISMATCH, "%s: %zu parameters are missing and %zu have another shape, "
-                         "the first is %s", import->file->path, plan->missing, plan->mismatched,
+            return ERROR(MD_EMISMATCH,
+                         "%s: %zu parameters are missing and %zu have another shape, "
+                         "the first is %s",
+                         import->file->path, plan->missing, plan->mismatched,
                          import->targets[i].name);
     return MD_OK;
 }

@@ -129,8 +129,11 @@ static md_status fill_slot(struct slot *slot, struct pipeline *pipeline, const m
         image_convert_row(slot->pixels + (size_t)y * row, MD_RGB8, image->data + y * image->stride,
                           image->format, image->width);
     slot->predictor = pipeline->predictor;
-    slot->image = (md_image){.data = slot->pixels, .width = image->width, .height = image->height,
-                             .stride = (ptrdiff_t)row, .format = MD_RGB8};
+    slot->image = (md_image){.data = slot->pixels,
+                             .width = image->width,
+                             .height = image->height,
+                             .stride = (ptrdiff_t)row,
+                             .format = MD_RGB8};
     slot->tag = tag;
     slot->result = NULL;
     slot->job = (struct pool_job){.run = run_slot, .arg = slot};

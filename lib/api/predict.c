@@ -11,8 +11,8 @@
 
 /* One block. */
 struct md_detections {
-    md_context  *context;
-    size_t       count;
+    md_context *context;
+    size_t count;
     md_detection items[];
 };
 
@@ -119,7 +119,8 @@ fail:
     return st;
 }
 
-md_status md_predictor_create(md_predictor **out, md_model *model, const md_predict_options *options)
+md_status md_predictor_create(md_predictor **out, md_model *model,
+                              const md_predict_options *options)
 {
     md_status st = MD_OK;
     md_predictor *predictor = NULL;
@@ -198,8 +199,8 @@ static md_status prepare_inputs(md_predictor *predictor, const md_image *images,
     for (size_t i = 0; i < count && st >= 0; i++) {
         const md_image *image = &images[i];
         struct session_image *input = &predictor->inputs[i];
-        *input = (struct session_image){.pixels = image->data, .width = image->width,
-                                        .height = image->height};
+        *input = (struct session_image){
+            .pixels = image->data, .width = image->width, .height = image->height};
         resize_shortest_edge(&input->network_height, &input->network_width, image->height,
                              image->width, predictor->options.min_side,
                              predictor->options.max_side);
@@ -224,8 +225,8 @@ static md_status make_result(md_predictor *predictor, size_t index, md_detection
     md_status st = detections_create(out, predictor->model->context, count, &items);
     for (size_t i = 0; i < count && st >= 0; i++) {
         const float *box = found[i].box;
-        items[i] = (md_detection){{box[0], box[1], box[2], box[3]}, found[i].score,
-                                  found[i].class_id};
+        items[i] =
+            (md_detection){{box[0], box[1], box[2], box[3]}, found[i].score, found[i].class_id};
     }
     return st;
 }

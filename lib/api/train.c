@@ -8,12 +8,12 @@
 #include "core/error.h"
 
 struct md_trainer {
-    md_model       *model;
-    md_dataset     *train, *val; /* val may be NULL */
-    char           *output_dir;  /* may be NULL */
-    struct config  *config;
+    md_model *model;
+    md_dataset *train, *val; /* val may be NULL */
+    char *output_dir;        /* may be NULL */
+    struct config *config;
     struct trainer *trainer;
-    md_train_info   info;
+    md_train_info info;
 };
 
 void md_train_options_init(md_train_options *options, size_t size)
@@ -47,9 +47,10 @@ static md_status check_network(const md_model *model, const struct config *confi
         TRY(config_get_text(model->config.config, key->name, &mine));
         TRY(config_get_text(config, key->name, &other));
         if (mine.length != other.length || (mine.length > 0 && strcmp(mine.data, other.data) != 0))
-            FAIL(MD_EMISMATCH, "md_trainer_create: %s is %s in the model, %s in config; the model "
-                 "must be made with it", key->name, mine.length ? mine.data : "''",
-                 other.length ? other.data : "''");
+            FAIL(MD_EMISMATCH,
+                 "md_trainer_create: %s is %s in the model, %s in config; the model "
+                 "must be made with it",
+                 key->name, mine.length ? mine.data : "''", other.length ? other.data : "''");
     }
 fail:
     buffer_free(&mine);
