@@ -164,13 +164,27 @@ struct handles {
 static void free_one(struct handles *all, int which)
 {
     switch (which) {
-    case 0: md_context_free(all->context); break;
-    case 1: md_config_free(all->config); break;
-    case 2: md_model_free(all->model); break;
-    case 3: md_predictor_free(all->predictor); break;
-    case 4: md_detections_free(all->found); break;
-    case 5: md_dataset_free(all->dataset); break;
-    default: md_image_free(&all->image); break;
+    case 0:
+        md_context_free(all->context);
+        break;
+    case 1:
+        md_config_free(all->config);
+        break;
+    case 2:
+        md_model_free(all->model);
+        break;
+    case 3:
+        md_predictor_free(all->predictor);
+        break;
+    case 4:
+        md_detections_free(all->found);
+        break;
+    case 5:
+        md_dataset_free(all->dataset);
+        break;
+    default:
+        md_image_free(&all->image);
+        break;
     }
 }
 
