@@ -1,4 +1,5 @@
 /* test_resume.c - a run that was interrupted equals one that never was; killed runs go on. */
+#include <math.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -161,6 +162,52 @@ START_TEST(a_complete_run_ends_at_once)
 }
 END_TEST
 
+/* A validation set that stops the training when its second image is read. */
+struct stopper {
+    struct dataset_source source;
+    struct trainer *trainer;
+};
+
+static md_status read_and_stop(void *user, size_t index, struct memory *memory, md_image *out)
+{
+    const struct stopper *stopper = user;
+    if (index == 1)
+        trainer_stop(stopper->trainer);
+    return stopper->source.read_image(stopper->source.user, index, memory, out);
+}
+
+START_TEST(a_broken_off_validation_is_made_up_for)
+{
+    const char *const settings[] = {"TEST.EVAL_PERIOD", "5", NULL};
+    struct tiny_setup setup = {.folder = temp_path("whole"), .settings = settings, .val_images = 3};
+    struct trace whole = {.val_loss = 0};
+    struct tiny_run run;
+    OK(tiny_run_open(&run, &setup));
+    follow(&run, CUT, &whole);
+    tiny_run_close(&run);
+
+    setup.folder = temp_path("parts");
+    OK(tiny_run_open(&run, &setup));
+    struct stopper stopper = {run.val->source, run.trainer};
+    run.val->source.user = &stopper;
+    run.val->source.read_image = read_and_stop;
+    ck_assert_int_eq(tiny_run_steps(&run, STEPS), MD_END);
+    ck_assert_int_eq(trainer_info(run.trainer)->iteration, CUT);
+    ck_assert(isnan(trainer_info(run.trainer)->val_loss));
+    run.val->source = stopper.source;
+    tiny_run_close(&run);
+    setup.resume = true;
+    OK(tiny_run_open(&run, &setup));
+    OK(trainer_step(run.trainer));
+    const struct train_info *info = trainer_info(run.trainer);
+    ck_assert(info->validated && info->improved);
+    ck_assert_double_eq(info->best_loss, whole.val_loss);
+    ck_assert_int_eq(info->best_iteration, CUT);
+    tiny_run_close(&run);
+    ck_assert_int_eq(occurrences(temp_path("parts/metrics.json"), "\"val_loss\""), 1);
+}
+END_TEST
+
 START_TEST(resume_without_a_checkpoint_starts_anew)
 {
     struct tiny_setup setup = {.folder = temp_path("run"), .resume = true};
@@ -204,8 +251,11 @@ START_TEST(killed_runs_go_on)
     for (int i = 0; i < KILLS; i++) {
         const char *const settings[] = {"SOLVER.CHECKPOINT_PERIOD", PERIODS[i % 3],
                                         "SOLVER.MAX_ITER", "100000", NULL};
-        const struct tiny_setup setup = {
-            .device = "auto", .folder = temp_path("run"), .settings = settings, .resume = true};
+        const struct tiny_setup setup = {.device = "ref",
+                                         /* no threads that wait for each other */ .folder =
+                                             temp_path("run"),
+                                         .settings = settings,
+                                         .resume = true};
         int ends[2], status = 0;
         int64_t told = 0, first = INT64_MIN;
         ck_assert_int_eq(pipe(ends), 0);
@@ -239,4 +289,5 @@ END_TEST
 SUITE("train/resume", LOOP(resumed_is_bit_identical, 0, 3),
       TEST(workers_and_validation_change_nothing), TEST(nothing_is_logged_twice),
       TEST(a_drawn_seed_is_kept), TEST(a_complete_run_ends_at_once),
-      TEST(resume_without_a_checkpoint_starts_anew), SLOW(killed_runs_go_on, 120))
+      TEST(a_broken_off_validation_is_made_up_for), TEST(resume_without_a_checkpoint_starts_anew),
+      SLOW(killed_runs_go_on, 300))

@@ -1,0 +1,146 @@
+/* test_optimizer.c - SGD over ranges against the formula for each element; what is not finite. */
+#include "train/optimizer.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "core/error.h"
+#include "suite.h"
+#include "support/tiny_run.h"
+
+/* Value k of parameter i before the step; anything that differs between neighbours. */
+static float value_at(int i, int64_t k)
+{
+    return 0.01f * (float)((i * 7 + (int)(k % 13)) % 29) - 0.1f;
+}
+
+static float grad_at(int i, int64_t k)
+{
+    return 0.02f * (float)((i * 5 + (int)(k % 11)) % 23) - 0.2f;
+}
+
+static void fill(struct param_set *set, struct stream *stream, bool grads)
+{
+    for (int i = 0; i < set->count; i++) {
+        struct param *param = set->items[i];
+        int64_t count = param_count(param);
+        if (param->spec.kind != PARAM_TRAINABLE)
+            continue;
+        float *values = malloc((size_t)count * sizeof *values);
+        for (int64_t k = 0; k < count; k++)
+            values[k] = grads ? grad_at(i, k) : value_at(i, k);
+        OK(tensor_upload(stream, grads ? &param->grad : &param->value, values));
+        free(values);
+    }
+}
+
+/* Two steps by hand: v = g, then v = 0.9 v + g, each with g = grad + decay * p. */
+static double after_two_steps(int i, int64_t k, double lr, double decay)
+{
+    double p = (double)value_at(i, k), grad = (double)grad_at(i, k);
+    double v = grad + decay * p;
+    p -= lr * v;
+    v = 0.9 * v + grad + decay * p;
+    return p - lr * v;
+}
+
+static void check_values(const struct tiny_run *run, struct stream *stream)
+{
+    const struct param_set *set = run->detector->params;
+    for (int i = 0; i < set->count; i++) {
+        const struct param *param = set->items[i];
+        int64_t count = param_count(param);
+        if (param->spec.kind != PARAM_TRAINABLE)
+            continue;
+        bool bias = param->spec.is_bias;
+        float *values = malloc((size_t)count * sizeof *values);
+        OK(tensor_download(stream, values, &param->value));
+        for (int64_t k = 0; k < count; k++) {
+            double wanted = after_two_steps(i, k, bias ? 0.2 : 0.1, bias ? 0.5 : 0.01);
+            /* Values of up to 1 in 32 bits after some ten roundings: 1e-6. */
+            ck_assert_msg(fabs((double)values[k] - wanted) < 1e-6, "%s[%lld]: %g, wanted %g",
+                          param->spec.name, (long long)k, (double)values[k], wanted);
+        }
+        free(values);
+    }
+}
+
+START_TEST(two_steps_follow_the_formula)
+{
+    const char *const settings[] = {"SOLVER.BIAS_LR_FACTOR",
+                                    "2",
+                                    "SOLVER.WEIGHT_DECAY_BIAS",
+                                    "0.5",
+                                    "SOLVER.WEIGHT_DECAY",
+                                    "0.01",
+                                    NULL};
+    struct tiny_run run;
+    struct optimizer optimizer;
+    struct stream *stream = NULL;
+    OK(tiny_run_open(&run, &(struct tiny_setup){.settings = settings}));
+    OK(stream_create(&stream, run.device));
+    struct param_set *set = run.detector->params;
+    OK(optimizer_create(&optimizer, set, &run.typed.solver));
+    ck_assert_int_gt(optimizer.range_count, 1);
+    fill(set, stream, false);
+    fill(set, stream, true);
+    uint64_t trainable = set->version_trainable, frozen = set->version_frozen;
+    OK(optimizer_step(&optimizer, stream, 0.1, true));
+    OK(optimizer_step(&optimizer, stream, 0.1, false));
+    ck_assert_uint_eq(set->version_trainable, trainable + 2);
+    ck_assert_uint_eq(set->version_frozen, frozen); /* else all frozen weights are packed anew */
+    check_values(&run, stream);
+    optimizer_free(&optimizer);
+    stream_free(stream);
+    tiny_run_close(&run);
+}
+END_TEST
+
+START_TEST(equal_settings_are_one_operation)
+{
+    struct tiny_run run;
+    struct optimizer optimizer;
+    OK(tiny_run_open(&run, &(struct tiny_setup){.images = 1}));
+    OK(optimizer_create(&optimizer, run.detector->params, &run.typed.solver));
+    ck_assert_int_eq(optimizer.range_count, 1);
+    optimizer_free(&optimizer);
+    tiny_run_close(&run);
+}
+END_TEST
+
+START_TEST(the_first_parameter_at_fault_is_named)
+{
+    static const float BAD[] = {INFINITY, -INFINITY, NAN};
+    struct tiny_run run;
+    struct optimizer optimizer;
+    struct stream *stream = NULL;
+    const struct param *culprit = NULL;
+    OK(tiny_run_open(&run, &(struct tiny_setup){.images = 1}));
+    OK(stream_create(&stream, run.device));
+    struct param_set *set = run.detector->params;
+    OK(optimizer_create(&optimizer, set, &run.typed.solver));
+    OK(optimizer_check_gradients(&optimizer, stream, &culprit));
+    ck_assert_ptr_null(culprit);
+    struct param *first = param_find(set, "roi_heads.box_head.fc1.weight");
+    struct param *second = param_find(set, "roi_heads.box_predictor.bbox_pred.bias");
+    for (int i = 0; i < 3; i++) {
+        struct tensor flat = tensor_reshape(&first->grad, SHAPE(param_count(first)));
+        struct tensor last = tensor_rows(&flat, param_count(first) - 1, 1);
+        OK(op_fill(stream, &last, BAD[i]));
+        OK(op_fill(stream, &second->grad, BAD[i]));
+        OK(optimizer_check_gradients(&optimizer, stream, &culprit));
+        ck_assert_ptr_eq(culprit, first);
+    }
+    OK(optimizer_check_values(&optimizer, stream, &culprit));
+    ck_assert_ptr_null(culprit);
+    OK(op_fill(stream, &second->value, NAN));
+    OK(optimizer_check_values(&optimizer, stream, &culprit));
+    ck_assert_ptr_eq(culprit, second);
+    optimizer_free(&optimizer);
+    stream_free(stream);
+    tiny_run_close(&run);
+}
+END_TEST
+
+SUITE("train/optimizer", TEST(two_steps_follow_the_formula), TEST(equal_settings_are_one_operation),
+      TEST(the_first_parameter_at_fault_is_named))
