@@ -71,7 +71,8 @@ md_status tiny_run_open(struct tiny_run *run, const struct tiny_setup *setup)
     memory_init(&run->own, NULL);
     run->memory = setup->memory ? setup->memory : &run->own;
     TRY(backend_find(&backend, &index, setup->device ? setup->device : "ref"));
-    TRY(device_create(&run->device, backend, run->memory, index, 2, true));
+    int threads = setup->threads ? setup->threads : 2;
+    TRY(device_create(&run->device, backend, run->memory, index, threads, true));
     TRY(config_create(&run->config, run->memory, NULL, "tiny"));
     TRY(set_all(run->config, SETTINGS));
     TRY(set_all(run->config, setup->settings));

@@ -13,6 +13,7 @@
 
 struct tiny_setup {
     const char        *device;   /* NULL: "ref" */
+    int                threads;  /* of the device; 0: 2 */
     const char        *folder;   /* NULL: writes nothing */
     const char *const *settings; /* key, value, ..., NULL; on top of tiny's; may be NULL */
     size_t             images, val_images; /* 0: 8 and none */

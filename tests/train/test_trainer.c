@@ -34,14 +34,15 @@ static int lines_with(const char *path, const char *text)
 /* ---- learning ----------------------------------------------------------------------------- */
 
 /* 0.6: from 1.4 to 1.7 before the first step to below 0.9 after 100, whatever the seed. */
-START_TEST(the_validation_loss_falls)
+START_SLOW(the_validation_loss_falls, 120)
 {
     const char *const settings[] = {"SOLVER.MAX_ITER", "100", NULL};
     struct tiny_run run;
     double before = 0, after = 0;
-    OK(tiny_run_open(&run,
-                     &(struct tiny_setup){
-                         .settings = settings, .device = "auto", .images = 60, .val_images = 10}));
+    OK(tiny_run_open(
+        &run,
+        &(struct tiny_setup){
+            .settings = settings, .device = "auto", .threads = 1, .images = 60, .val_images = 10}));
     OK(trainer_validate(run.trainer, &before));
     OK(tiny_run_steps(&run, 100));
     OK(trainer_validate(run.trainer, &after));
@@ -279,7 +280,8 @@ START_TEST(steps_allocate_nothing_that_stays)
 {
     const char *const settings[] = {"SOLVER.MAX_ITER", "60", "INPUT.MIN_SIZE_TRAIN", "[64]", NULL};
     struct tiny_run run;
-    OK(tiny_run_open(&run, &(struct tiny_setup){.settings = settings, .device = "auto"}));
+    OK(tiny_run_open(&run,
+                     &(struct tiny_setup){.settings = settings, .device = "auto", .threads = 1}));
     OK(tiny_run_steps(&run, 30));
     size_t bytes = atomic_load(&run.memory->live_bytes);
     OK(tiny_run_steps(&run, 20));
@@ -290,7 +292,7 @@ START_TEST(steps_allocate_nothing_that_stays)
 }
 END_TEST
 
-SUITE("train/trainer", TEST(the_validation_loss_falls), TEST(a_run_leaves_its_files),
+SUITE("train/trainer", SLOW(the_validation_loss_falls, 120), TEST(a_run_leaves_its_files),
       TEST(no_progress_stops_early), TEST(a_stop_saves_and_is_no_final),
       TEST(a_loss_that_is_not_finite_leaves_the_weights),
       TEST(a_rate_far_too_high_ends_with_a_remedy), TEST(bad_settings_are_refused),
