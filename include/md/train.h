@@ -46,9 +46,9 @@ typedef struct md_train_info {
     size_t  save_failures;  /* checkpoints that could not be written, such as on a full disk */
 } md_train_info;
 
-/* Solver, input and test settings come from `config`, NULL: the model's own. Both data sets must
- * have the model's classes. `val` may be NULL. The model is the trainer's to change until it is
- * freed. */
+/* Solver and input settings come from `config`, NULL: the model's own; where it describes another
+ * network than the model's, MD_EMISMATCH names the key. Both data sets must have the model's
+ * classes. `val` may be NULL. The model is the trainer's to change until it is freed. */
 MD_API md_status md_trainer_create(md_trainer **out, md_model *model, const md_config *config,
                                    md_dataset *train, md_dataset *val,
                                    const md_train_options *options);
@@ -59,7 +59,7 @@ MD_API md_status md_trainer_create(md_trainer **out, md_model *model, const md_c
 MD_API md_status            md_trainer_step(md_trainer *trainer);
 MD_API const md_train_info *md_trainer_info(const md_trainer *trainer);
 
-/* Steps to the end. It uses only this header, so it can serve as a pattern for a loop of your own.
+/* Steps to the end, which is MD_OK. It uses only this header, so it can serve as a pattern for a loop of your own.
  * A callback that returns anything but MD_OK ends the run with MD_ESTOPPED. */
 typedef md_status (*md_train_fn)(void *user, const md_train_info *info);
 MD_API md_status md_trainer_run(md_trainer *trainer, md_train_fn on_step, void *user);
