@@ -59,8 +59,8 @@ MD_API md_status md_trainer_create(md_trainer **out, md_model *model, const md_c
 MD_API md_status            md_trainer_step(md_trainer *trainer);
 MD_API const md_train_info *md_trainer_info(const md_trainer *trainer);
 
-/* Steps to the end, which is MD_OK. It uses only this header, so it can serve as a pattern for a loop of your own.
- * A callback that returns anything but MD_OK ends the run with MD_ESTOPPED. */
+/* Steps to the end, which is MD_OK. It uses only this header, so it can serve as a pattern for a
+ * loop of your own. A callback that returns anything but MD_OK ends the run with MD_ESTOPPED. */
 typedef md_status (*md_train_fn)(void *user, const md_train_info *info);
 MD_API md_status md_trainer_run(md_trainer *trainer, md_train_fn on_step, void *user);
 
