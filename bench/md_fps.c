@@ -44,41 +44,39 @@ static int parse_dtype(const struct cli *cli)
     return cli_usage(cli, "--dtype %s: fp32, bf16 or fp16 is wanted", optarg);
 }
 
+static bool take_text(struct fps_arguments *a, int option)
+{
+    const char **where = option == 'w'   ? &a->weights
+                         : option == 'c' ? &a->config
+                         : option == 'j' ? &a->json
+                         : option == 'i' ? &a->images
+                         : option == 'o' ? &a->save
+                                         : NULL;
+    if (where)
+        *where = optarg;
+    return where != NULL;
+}
+
 static int take_option(struct cli *cli, struct fps_arguments *a, int option)
 {
     switch (option) {
-    case 'w':
-        a->weights = optarg;
-        return -1;
-    case 'c':
-        a->config = optarg;
-        return -1;
     case 's':
         return parse_size(cli, a);
     case 'b':
         return cli_int(cli, "--batch", optarg, 1, 64, &a->batch) ? -1 : CLI_USAGE;
     case 'd':
         return parse_dtype(cli);
-    case 'j':
-        a->json = optarg;
-        return -1;
     case OPTION_WARMUP:
         return cli_int(cli, "--warmup", optarg, 0, 100000, &a->warmup) ? -1 : CLI_USAGE;
     case OPTION_ITERS:
         return cli_int(cli, "--iters", optarg, 1, 100000, &a->iters) ? -1 : CLI_USAGE;
-    case 'i':
-        a->images = optarg;
-        return -1;
     case 't':
         a->train = true;
         return -1;
     case OPTION_PEAK:
         return cli_float(cli, "--peak-gflops", optarg, 1e-3f, 1e9f, &a->peak) ? -1 : CLI_USAGE;
-    case 'o':
-        a->save = optarg;
-        return -1;
     default:
-        return cli_option(cli, option);
+        return take_text(a, option) ? -1 : cli_option(cli, option);
     }
 }
 
