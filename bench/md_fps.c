@@ -193,10 +193,11 @@ static md_status training_config(md_config **out, const struct fps_job *job)
     snprintf(most, sizeof most, "%d", sides.max_side);
     snprintf(steps, sizeof steps, "%d", a->warmup + a->iters + 1);
     /* A rate so small that the weights, and with them the work, stay as they are. */
-    char *pair[] = {"SOLVER.IMS_PER_BATCH", batch,  "INPUT.MIN_SIZE_TRAIN", least,
-                    "INPUT.MAX_SIZE_TRAIN", most,   "SOLVER.MAX_ITER",      steps,
-                    "SOLVER.BASE_LR",       "1e-9", "SOLVER.STEPS",         "()",
-                    "TEST.EVAL_PERIOD",     "0"};
+    /* clang-format off */
+    char *pair[] = {"SOLVER.IMS_PER_BATCH", batch, "INPUT.MIN_SIZE_TRAIN", least,
+                    "INPUT.MAX_SIZE_TRAIN", most, "SOLVER.MAX_ITER", steps, "SEED", "1",
+                    "SOLVER.BASE_LR", "1e-9", "SOLVER.STEPS", "()", "TEST.EVAL_PERIOD", "0"};
+    /* clang-format on */
     md_status status = md_config_copy(out, md_model_config(job->model));
     if (status >= 0)
         status = cli_set_pairs(*out, (int)(sizeof pair / sizeof pair[0]), pair);

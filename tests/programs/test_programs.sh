@@ -1,0 +1,155 @@
+#!/bin/sh
+# test_programs.sh - the programs from end to end: options, exit codes, one line for one mistake, resuming.
+. tests/support/cases.sh
+case ${MODE:-release} in
+    release) bin=$PWD/build/bin ;;
+    *) bin=$PWD/build/$MODE/bin ;;
+esac
+top=$(mktemp -d) || exit 1
+trap 'rm -rf "$top" "$case_log"' EXIT
+run=$top/run model=$top/run/checkpoints/final.safetensors
+
+# Exit status and, for a failure, exactly one line on standard error that holds the text.
+expect_exit() { # title status text command...
+    cases=$((cases + 1)) title=$1 wanted=$2 text=$3
+    shift 3
+    "$@" > /dev/null 2> "$case_log" < /dev/null
+    got=$?
+    lines=$(grep -c -v 'warning:' "$case_log")
+    if [ "$got" -ne "$wanted" ]; then
+        failed_case "$title" "exit status $got, not $wanted"
+    elif ! grep -q -F -e "$text" "$case_log"; then
+        failed_case "$title" "does not say '$text'"
+    elif [ "$lines" -ne 1 ]; then
+        failed_case "$title" "$lines lines instead of one"
+    fi
+}
+
+short="SOLVER.MAX_ITER 4 SOLVER.STEPS () TEST.EVAL_PERIOD 2 SOLVER.CHECKPOINT_PERIOD 2 SEED 1"
+train() { # data output more...
+    data=$1 output=$2
+    shift 2
+    # shellcheck disable=SC2086 # words on purpose
+    "$bin/md-train" --quiet --threads 1 --train "$data" --output "$output" --config tiny $short "$@"
+}
+
+# ---- every program ----------------------------------------------------------------------------
+
+for program in md-train md-infer md-eval md-fps md-doctor; do
+    expect_output "$program --help" "Usage: $program" "$bin/$program" --help
+    expect_output "$program --version" "$program 0." "$bin/$program" --version
+    cases=$((cases + 1))
+    "$bin/$program" --no-such-option > "$case_log" 2>&1
+    [ $? -eq 2 ] || failed_case "$program: unknown option" "not exit status 2"
+done
+expect_exit "md-infer: no weights file" 3 none.safetensors "$bin/md-infer" --weights "$top/none.safetensors" Makefile
+expect_exit "md-eval: no weights file" 3 none.safetensors \
+    "$bin/md-eval" --weights "$top/none.safetensors" --data toy:1:1
+expect_exit "md-fps: no weights file" 3 none.safetensors "$bin/md-fps" --weights "$top/none.safetensors"
+expect_exit "md-fps: other number types" 2 "not supported on this device" "$bin/md-fps" --dtype bf16
+expect_exit "md-fps: a size in words" 2 "HEIGHTxWIDTH" "$bin/md-fps" --size large
+expect_exit "md-fps: a size with a tail" 2 "HEIGHTxWIDTH" "$bin/md-fps" --size 128x128x3
+expect_output "md-doctor: the engine works here" "works" "$bin/md-doctor"
+
+# ---- md-fps -----------------------------------------------------------------------------------
+
+# One thread: threads that wait for each other on a busy machine would take minutes.
+fps() { "$bin/md-fps" --quiet --threads 1 --size 128x128 --iters 3 --warmup 1 "$@"; }
+valid_json() { # of one object, as far as brackets and quotes tell without another language
+    tr -d '\n' < "$1" | grep -q '^{.*"p95".*"first_image": \[ *\[.*\]\]}$' &&
+        ! grep -q -i -e 'nan' -e 'inf[,}]' "$1"
+}
+first_image() { sed -n '/"first_image"/,$p' "$1"; }
+same_detections() { first_image "$top/a.json" > "$top/a" && first_image "$top/b.json" | cmp - "$top/a"; }
+expect_output "md-fps: synthetic weights" "images/s" fps --config tiny --json "$top/a.json" --save-weights "$top/s.safetensors"
+expect_ok "md-fps: JSON" valid_json "$top/a.json"
+expect_ok "md-fps: loads what it saved" fps --weights "$top/s.safetensors" --json "$top/b.json"
+expect_ok "md-fps: and finds the same" same_detections
+expect_output "md-fps: training steps" "step" fps --config tiny --train
+between_50_and_100() {
+    count=$(sed -n 's/.*"detections": \([0-9]*\)\..*/\1/p' "$top/a.json")
+    [ "$count" -ge 50 ] && [ "$count" -le 100 ]
+}
+expect_ok "md-fps: as many detections as promised" between_50_and_100
+
+# ---- train, find, measure ---------------------------------------------------------------------
+
+expect_ok "md-train: toy data" train toy:8:1 "$run" --val toy:4:2
+expect_ok "md-train: wrote its model" test -s "$model"
+expect_ok "md-train: wrote its numbers" test -s "$run/metrics.json"
+expect_exit "md-train: the folder is taken" 2 "run" train toy:8:1 "$run"
+expect_output "md-eval: table" "|  AP   |" "$bin/md-eval" --quiet --weights "$model" --data toy:4:3 --json "$top/e.json"
+expect_output "md-eval: confusions" "truth \\ found" "$bin/md-eval" --quiet --weights "$model" --data toy:4:3
+expect_ok "md-eval: JSON" grep -q '"confusion"' "$top/e.json"
+
+# The first bytes of a picture from the programs themselves: a bitmap of 40 x 30 grey pixels.
+mkdir "$top/images"
+{
+    printf 'BM\266\016\000\000\000\000\000\000\066\000\000\000\050\000\000\000\050\000\000\000\036\000\000\000'
+    printf '\001\000\030\000\000\000\000\000\200\016\000\000\000\000\000\000\000\000\000\000\000\000\000\000'
+    printf '\000\000\000\000'
+    head -c 3600 /dev/zero | tr '\000' '\200'
+} > "$top/images/good.bmp"
+head -c 500 "$top/images/good.bmp" > "$top/images/cut.bmp"
+expect_ok "md-infer: a picture" "$bin/md-infer" --weights "$model" --output "$top/drawn" --json "$top/i.json" "$top/images/good.bmp"
+expect_ok "md-infer: drew it" test -s "$top/drawn/good.bmp"
+expect_exit "md-infer: a truncated picture" 3 cut.bmp "$bin/md-infer" --weights "$model" "$top/images/cut.bmp"
+expect_exit "md-infer: a picture that is not there" 3 none.png "$bin/md-infer" --weights "$model" "$top/none.png"
+
+# ---- interrupted and resumed ------------------------------------------------------------------
+
+interrupt() {
+    # shellcheck disable=SC2086 # words on purpose
+    timeout -s KILL 60 "$bin/md-train" --quiet --threads 1 --train toy:8:1 --output "$top/long" --config tiny \
+        $short TEST.EVAL_PERIOD 0 SOLVER.MAX_ITER 100000 &
+    job=$!
+    waited=0
+    until [ -s "$top/long/checkpoints/last.safetensors" ] || [ $waited -ge 200 ]; do
+        sleep 0.1
+        waited=$((waited + 1))
+    done
+    kill -INT "$job" # timeout passes it on
+    wait "$job"
+    status=$?
+    echo "status $status after $waited tenths"
+    [ "$status" -eq 130 ]
+}
+resume() {
+    done=$(sed -n 's/.*"iteration": \([0-9]*\).*/\1/p' "$top/long/metrics.json" | tail -n 1)
+    train toy:8:1 "$top/long" --resume SOLVER.MAX_ITER $((${done:-0} + 40))
+}
+expect_ok "md-train: an interrupt ends with 130" interrupt
+expect_ok "md-train: and --resume goes on" resume
+expect_ok "md-train: to its end" test -s "$top/long/checkpoints/final.safetensors"
+
+# ---- bad data: one line, a documented exit code -----------------------------------------------
+
+csv() { printf 'filename,xmin,ymin,xmax,ymax,class\n%s\n' "$1" > "$top/bad.csv"; }
+bad_csv() { # title text
+    expect_exit "csv: $1" 3 "$2" train "csv:$top/bad.csv:$top/images" "$top/bad_run"
+    rm -rf "$top/bad_run"
+}
+csv "good.bmp,30,2,10,20,face" && bad_csv "inverted box" "bad.csv"
+csv "good.bmp,nan,2,10,20,face" && bad_csv "a box that is no number" "bad.csv"
+csv "good.bmp,1,2,10,20,face
+none.bmp,1,2,10,20,face" && bad_csv "missing image" "none.bmp"
+csv "none.bmp,1,2,10,20,face"
+expect_exit "csv: the folder of other images" 2 "name the folder" \
+    train "csv:$top/bad.csv:$top/images" "$top/bad_run"
+csv "cut.bmp,1,2,10,20,face" && bad_csv "truncated image" "cut.bmp"
+csv "../images/good.bmp,1,2,10,20,face" && bad_csv "a path that leaves the folder" "bad.csv"
+printf 'filename,xmin,ymin,xmax,class\ngood.bmp,1,2,10,face\n' > "$top/bad.csv" && bad_csv "missing column" "ymax"
+: > "$top/bad.csv" && bad_csv "empty file" "bad.csv"
+csv "good.bmp,1,2,10,20,zebra"
+expect_exit "csv: a class the weights do not know" 3 "zebra" \
+    "$bin/md-eval" --weights "$model" --data "csv:$top/bad.csv:$top/images"
+expect_exit "a data set of no kind" 2 "what" train "what:ever" "$top/bad_run"
+
+printf 'SOLVER:\n  MAX_ITER: many\n' > "$top/bad.yaml"
+expect_exit "yaml: wrong type" 3 "MAX_ITER" \
+    "$bin/md-train" --train toy:2:1 --output "$top/bad_run" --config "$top/bad.yaml"
+expect_exit "an unknown setting" 2 "SOLVER.MAX_ITTER" \
+    "$bin/md-train" --train toy:2:1 --output "$top/bad_run" --config tiny SOLVER.MAX_ITTER 3
+head -c 5000 "$model" > "$top/cut.safetensors"
+expect_exit "cut weights" 3 "cut.safetensors" "$bin/md-eval" --weights "$top/cut.safetensors" --data toy:1:1
+finish
