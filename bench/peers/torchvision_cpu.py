@@ -230,6 +230,16 @@ def training_step(model, images, target, torch):
     return step
 
 
+def linear_algebra():
+    """The library that torch multiplies matrices with. The reference BLAS is twenty times slower."""
+    libraries = {os.path.basename(line.split()[-1]) for line in open("/proc/self/maps") if ".so" in line}
+    known = sorted(name for name in libraries if any(k in name for k in ("openblas", "mkl", "blis")))
+    if not known:
+        sys.exit("torchvision_cpu.py: torch runs on the reference BLAS, which would be no fair peer; "
+                 "install libopenblas0-pthread (Debian)")
+    return known
+
+
 def measure(a):
     import torch
     import torchvision
@@ -244,7 +254,8 @@ def measure(a):
         pixels = pixels[..., ::-1]
     image = torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1)).astype(np.float32))
     target = train_target(*side, s["MODEL.ROI_HEADS.NUM_CLASSES"], torch)
-    result = {"threads": a.threads, "versions": [torch.__version__, torchvision.__version__]}
+    result = {"threads": a.threads, "blas": linear_algebra(),
+              "versions": [torch.__version__, torchvision.__version__]}
     for layout in ("nchw", "channels_last"):
         memory = torch.channels_last if layout == "channels_last" else torch.contiguous_format
         model.to(memory_format=memory)
