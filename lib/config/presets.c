@@ -42,6 +42,10 @@ static const struct setting x101[] = {
 /* Input as the ImageNet weights of torchvision expect it, batches of 2, minutes to hours. */
 static const struct setting small[] = {
     {"INPUT.FORMAT", "RGB"},
+    {"INPUT.MAX_SIZE_TEST", "800"},
+    {"INPUT.MAX_SIZE_TRAIN", "800"},
+    {"INPUT.MIN_SIZE_TEST", "480"},
+    {"INPUT.MIN_SIZE_TRAIN", "[416, 448, 480]"},
     {"MODEL.PIXEL_MEAN", "[123.675, 116.28, 103.53]"},
     {"MODEL.PIXEL_STD", "[58.395, 57.12, 57.375]"},
     {"MODEL.RESNETS.STRIDE_IN_1X1", "False"},
