@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/error.h"
+#include "core/fixed_memory.h"
 #include "image/image.h"
 
 /* Pillow's PRECISION_BITS: 32 - 8 bits of pixel - 2 of head room. The 32-bit sums cannot
@@ -45,6 +46,22 @@ static void fill_taps(struct resize_axis *axis, int i, double *scratch)
     axis->count[i] = count;
 }
 
+/* Most inputs that one output can read. */
+static int tap_width(int in, int out)
+{
+    double scale = (double)in / out;
+    int width = (int)ceil(scale > 1.0 ? scale : 1.0) * 2 + 1;
+    return width < in ? width : in;
+}
+
+size_t resize_axis_bytes(int in, int out)
+{
+    size_t width = (size_t)tap_width(in, out), count = (size_t)out;
+    return FIXED_MEMORY_TAKES(width * sizeof(double)) +
+           2 * FIXED_MEMORY_TAKES(count * sizeof(int)) +
+           FIXED_MEMORY_TAKES(count * width * sizeof(int32_t));
+}
+
 md_status resize_axis_create(struct resize_axis *axis, struct memory *memory, int in, int out)
 {
     md_status st = MD_OK;
@@ -56,9 +73,7 @@ md_status resize_axis_create(struct resize_axis *axis, struct memory *memory, in
              IMAGE_MAX_PIXELS);
     axis->in = in;
     axis->out = out;
-    double scale = (double)in / out;
-    int width = (int)ceil(scale > 1.0 ? scale : 1.0) * 2 + 1;
-    axis->width = width < in ? width : in;
+    axis->width = tap_width(in, out);
 
     TRY(memory_alloc(memory, &scratch, (size_t)axis->width, sizeof *scratch));
     TRY(memory_alloc(memory, &axis->first, (size_t)out, sizeof *axis->first));

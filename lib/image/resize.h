@@ -30,6 +30,9 @@ void resize_row_horizontal(uint8_t *out, const uint8_t *in, const struct resize_
 void resize_row_vertical(uint8_t *out, const uint8_t *in, ptrdiff_t stride,
                          const struct resize_axis *axis, int y, size_t bytes);
 
+/* What resize_axis_create takes of a fixed_memory. */
+size_t resize_axis_bytes(int in, int out);
+
 /* The whole image, same format, into a new image of out_width x out_height. */
 md_status image_resize(md_image *out, struct memory *memory, const md_image *in, int out_width,
                        int out_height);

@@ -16,7 +16,6 @@
 #define cpu_softmax          ref_softmax
 #define cpu_softmax_loss     ref_softmax_loss
 #define cpu_box_loss         ref_box_loss
-#define cpu_image_to_tensor  ref_image_to_tensor
 #define cpu_topk             ref_topk
 #define cpu_detect           ref_detect
 #define cpu_maxpool_backward ref_maxpool_backward

@@ -1,6 +1,7 @@
 /* image.c - 8-bit pixels to a resized, normalised, zero-padded image of a batch. */
 #include "backend/ref/common.h"
 #include "core/error.h"
+#include "core/fixed_memory.h"
 #include "image/image.h"
 #include "image/resize.h"
 
@@ -23,11 +24,22 @@ static void normalise(float *out, int64_t full_height, int64_t full_width, const
     }
 }
 
+/* Room for two axes, the image between the passes and the result, each with its owner. */
+static size_t resize_bytes(const md_image *in, int width, int height)
+{
+    size_t between = (size_t)width * (size_t)in->height * 3;
+    size_t result = (size_t)width * (size_t)height * 3;
+    return resize_axis_bytes(in->width, width) + resize_axis_bytes(in->height, height) +
+           FIXED_MEMORY_TAKES(between) + FIXED_MEMORY_TAKES(result) + 4 * FIXED_MEMORY_TAKES(256);
+}
+
 md_status ref_image_to_tensor(struct stream *stream, struct tensor *out, int index,
                               const struct tensor *pixels, const struct image_params *params)
 {
     md_status st = MD_OK;
     const int64_t height = out->shape.dims[1], width = out->shape.dims[2];
+    struct fixed_memory fixed;
+    void *scratch;
     md_image resized = {0};
     md_image image = {.data = pixels->data,
                       .width = (int)pixels->shape.dims[1],
@@ -35,7 +47,10 @@ md_status ref_image_to_tensor(struct stream *stream, struct tensor *out, int ind
                       .stride = (ptrdiff_t)(3 * pixels->shape.dims[1]),
                       .format = MD_RGB8};
     if (image.width != params->width || image.height != params->height) {
-        TRY(image_resize(&resized, stream->device->memory, &image, params->width, params->height));
+        size_t bytes = resize_bytes(&image, params->width, params->height);
+        TRY(stream_scratch(stream, &scratch, bytes));
+        fixed_memory_init(&fixed, scratch, bytes);
+        TRY(image_resize(&resized, &fixed.memory, &image, params->width, params->height));
         image = resized;
     }
     normalise(f32(out) + index * height * width * 3, height, width, &image, params);
