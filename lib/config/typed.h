@@ -44,9 +44,9 @@ struct model_config {
     int   freeze_at;
     int   fpn_out_channels;
     bool  fpn_fuse_avg;
-    float anchor_sizes[CONFIG_LEVELS][CONFIG_MAX_SIZES]; /* p2..p6 */
+    double anchor_sizes[CONFIG_LEVELS][CONFIG_MAX_SIZES]; /* p2..p6 */
     int   anchor_size_count[CONFIG_LEVELS];
-    float anchor_ratios[CONFIG_MAX_RATIOS]; /* h / w */
+    double anchor_ratios[CONFIG_MAX_RATIOS]; /* h / w */
     int   anchor_ratio_count;
     float anchor_offset;
     float pixel_mean[3], pixel_std[3]; /* in the order of the input channels */

@@ -4,6 +4,20 @@
 #include "config/typed_read.h"
 #include "core/error.h"
 
+static md_status check_groups(const struct model_config *model)
+{
+    if (model->basic_blocks && model->num_groups != 1)
+        return ERROR(MD_EUNSUPPORTED,
+                     "MODEL.RESNETS.NUM_GROUPS = %d: basic blocks have no groups; it must be 1",
+                     model->num_groups);
+    if ((int64_t)model->num_groups * model->width_per_group > TYPED_MAX_CHANNELS)
+        return ERROR(
+            MD_EINVAL,
+            "MODEL.RESNETS.NUM_GROUPS x WIDTH_PER_GROUP = %d x %d; the product may be %d at most",
+            model->num_groups, model->width_per_group, TYPED_MAX_CHANNELS);
+    return MD_OK;
+}
+
 static md_status read_blocks(const struct config *config, struct model_config *out)
 {
     static const struct {
@@ -22,10 +36,7 @@ static md_status read_blocks(const struct config *config, struct model_config *o
     TRY(typed_read_word(config, "MDET.RESNETS.BLOCK", kinds, &kind));
     TRY(typed_read_integers(config, "MDET.RESNETS.BLOCKS", 1, 64, 4, &blocks));
     out->basic_blocks = kind == 1 || (kind == 0 && (depth == 18 || depth == 34));
-    if (out->basic_blocks && out->num_groups != 1)
-        FAIL(MD_EUNSUPPORTED,
-             "MODEL.RESNETS.NUM_GROUPS = %d: basic blocks have no groups; it must be 1",
-             out->num_groups);
+    TRY(check_groups(out));
     if (blocks.count != 0 && blocks.count != 4)
         FAIL(MD_EINVAL, "MDET.RESNETS.BLOCKS has %zu numbers; it must have 4, or none",
              blocks.count);
@@ -66,7 +77,7 @@ static md_status check_levels(const char *key, const struct value *value)
     return MD_OK;
 }
 
-static md_status read_level(const char *key, const struct value *list, int capacity, float *out,
+static md_status read_level(const char *key, const struct value *list, int capacity, double *out,
                             int *count)
 {
     if (list->list.count < 1 || list->list.count > (size_t)capacity)
@@ -78,7 +89,7 @@ static md_status read_level(const char *key, const struct value *list, int capac
         if (!(number >= 1e-3 && number <= TYPED_MAX_EDGE))
             return ERROR(MD_EINVAL, "%s: %g is not between 0.001 and %d", key, number,
                          TYPED_MAX_EDGE);
-        out[i] = (float)number;
+        out[i] = number;
     }
     *count = (int)list->list.count;
     return MD_OK;

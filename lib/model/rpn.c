@@ -9,15 +9,15 @@
 
 /* ---- declaration -------------------------------------------------------------------------- */
 
-int anchor_cells(float cells[OPS_MAX_CELLS][4], const float *sizes, int size_count,
-                 const float *ratios, int ratio_count)
+int anchor_cells(float cells[OPS_MAX_CELLS][4], const double *sizes, int size_count,
+                 const double *ratios, int ratio_count)
 {
     int count = 0;
     for (int s = 0; s < size_count; s++)
         for (int r = 0; r < ratio_count; r++, count++) {
-            double area = (double)sizes[s] * (double)sizes[s];
-            double width = sqrt(area / (double)ratios[r]);
-            double height = (double)ratios[r] * width;
+            double area = sizes[s] * sizes[s];
+            double width = sqrt(area / ratios[r]);
+            double height = ratios[r] * width;
             cells[count][0] = (float)(-width / 2.0);
             cells[count][1] = (float)(-height / 2.0);
             cells[count][2] = (float)(width / 2.0);

@@ -62,7 +62,7 @@ md_status rpn_backward(struct rpn *rpn, struct stream *stream, struct workspace 
                        const struct rpn_losses *losses, const struct tensor pyramid[FPN_LEVELS]);
 
 /* Cell anchors of one level: for each size, for each ratio h/w, in double, then float. */
-int anchor_cells(float cells[OPS_MAX_CELLS][4], const float *sizes, int size_count,
-                 const float *ratios, int ratio_count);
+int anchor_cells(float cells[OPS_MAX_CELLS][4], const double *sizes, int size_count,
+                 const double *ratios, int ratio_count);
 
 #endif

@@ -5,10 +5,21 @@
 #include <math.h>
 #include <string.h>
 
+#include "core/checked.h"
 #include "core/error.h"
 #include "core/random.h"
 
 enum { SLAB_ALIGNMENT = 16 /* elements: 64 bytes */ };
+
+/* Elements with padding up to the next parameter. false: there is no such number. */
+static bool padded_count(struct shape shape, size_t *out)
+{
+    int64_t count = shape_count(shape);
+    if (count < 0 || !checked_add(out, (size_t)count, SLAB_ALIGNMENT - 1))
+        return false;
+    *out = *out / SLAB_ALIGNMENT * SLAB_ALIGNMENT;
+    return true;
+}
 
 md_status param_set_create(struct param_set **out, struct device *device)
 {
@@ -53,6 +64,10 @@ md_status param_declare(struct param_set *set, struct param **out, const struct 
 {
     md_status st = MD_OK;
     struct param *param = NULL;
+    size_t padded = 0, declared = 0;
+    if (!padded_count(spec->file_shape, &padded) ||
+        !checked_add(&declared, padded, set->declared) || declared > INT64_MAX)
+        FAIL(MD_EINVAL, "%s: a dimension is negative or the size overflows", spec->name);
     if (set->count == set->capacity) {
         int capacity = set->capacity ? 2 * set->capacity : 64;
         TRY(memory_resize(set->device->memory, &set->items, (size_t)capacity, sizeof *set->items));
@@ -61,11 +76,10 @@ md_status param_declare(struct param_set *set, struct param **out, const struct 
     TRY(arena_alloc(&set->arena, &param, 1, sizeof *param));
     param->spec = *spec;
     TRY(arena_copy_string(&set->arena, &param->spec.name, spec->name, strlen(spec->name)));
-    if (shape_count(spec->file_shape) < 0)
-        FAIL(MD_EINVAL, "%s: a dimension is negative or the size overflows", spec->name);
     param->value.shape = memory_shape(spec);
     param->index = set->count;
     set->items[set->count++] = param;
+    set->declared = declared;
     *out = param;
 fail:
     return st;
@@ -79,8 +93,9 @@ static int64_t place(struct param_set *set, enum param_kind kind, int64_t offset
         if (param->spec.kind != kind)
             continue;
         param->offset = offset;
-        int64_t count = param_count(param);
-        offset += (count + SLAB_ALIGNMENT - 1) / SLAB_ALIGNMENT * SLAB_ALIGNMENT;
+        size_t padded = 0;
+        padded_count(param->spec.file_shape, &padded); /* param_declare saw that the sum fits */
+        offset += (int64_t)padded;
     }
     return offset;
 }

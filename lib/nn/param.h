@@ -45,6 +45,7 @@ struct param_set {
     struct arena   arena;
     struct param **items; /* [count] in the order of declaration */
     int            count, capacity;
+    size_t         declared; /* elements of all, with padding */
     struct tensor  values, grads, momentums; /* slabs; the last two of trainable_count elements */
     int64_t        trainable_count;          /* elements, with padding (which stays zero) */
     uint64_t       version_trainable, version_frozen; /* of struct weight */

@@ -233,6 +233,7 @@ static const struct {
     {"INPUT.RANDOM_FLIP", "vertical", "possible are horizontal, none", MD_EUNSUPPORTED},
     {"MDET.BEST.METRIC", "AP", "possible are val_loss, bbox/AP, bbox/AP50", MD_EUNSUPPORTED},
     {"MODEL.RESNETS.DEPTH", "77", "MODEL.RESNETS.DEPTH = 77", MD_EUNSUPPORTED},
+    {"MODEL.RESNETS.NUM_GROUPS", "65536", "65536 x 64; the product may be 65536", MD_EINVAL},
     {"MDET.RESNETS.BLOCKS", "[1, 2]", "it must have 4", MD_EINVAL},
     {"MDET.RESNETS.BLOCKS", "[1, 2, 3, 4, 5]", "MDET.RESNETS.BLOCKS has 5", MD_EINVAL},
     {"MDET.RESNETS.BLOCKS", "[1, 0, 1, 1]", "0 is not between 1 and 64", MD_EINVAL},
