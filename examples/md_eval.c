@@ -3,6 +3,7 @@
 #include <md.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "support/cli.h"
 #include "support/eval_print.h"
@@ -13,12 +14,15 @@ static const char help[] =
     "  --weights F       .safetensors from md-train\n"
     "  --data SPEC       csv:FILE.csv:IMAGE_DIR, coco:ANN.json:IMAGE_DIR, toy:COUNT:SEED\n"
     "  --threshold T     score that a detection needs to be in the confusion matrix (0.5)\n"
-    "  --json F          the same numbers, as fractions\n" CLI_COMMON_HELP
+    "  --json F          the same numbers, as fractions\n"
+    "  --output DIR      draws what was found, from the threshold on, on the first images\n"
+    "  --draw N          how many of them (12)\n" CLI_COMMON_HELP
     "\nExit codes: 0 done, 1 failure, 2 bad usage, 3 bad data, 4 device or memory.\n";
 
 struct arguments {
-    const char *weights, *data, *json;
+    const char *weights, *data, *json, *output;
     float threshold;
+    int draw;
 };
 
 static int parse(struct cli *cli, struct arguments *a, int argc, char **argv)
@@ -27,6 +31,8 @@ static int parse(struct cli *cli, struct arguments *a, int argc, char **argv)
                                             {"data", required_argument, NULL, 'd'},
                                             {"json", required_argument, NULL, 'j'},
                                             {"threshold", required_argument, NULL, 't'},
+                                            {"output", required_argument, NULL, 'o'},
+                                            {"draw", required_argument, NULL, 'n'},
                                             CLI_OPTIONS};
     for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {
         int code = -1;
@@ -39,6 +45,12 @@ static int parse(struct cli *cli, struct arguments *a, int argc, char **argv)
             break;
         case 'j':
             a->json = optarg;
+            break;
+        case 'o':
+            a->output = optarg;
+            break;
+        case 'n':
+            code = cli_int(cli, "--draw", optarg, 1, 1000000, &a->draw) ? -1 : CLI_USAGE;
             break;
         case 't':
             code =
@@ -105,6 +117,50 @@ static md_status evaluate(struct job *job)
     return status < 0 ? status : md_evaluator_finish(job->evaluator, &job->report);
 }
 
+/* DIR/NAME.png for NAME.anything in any folder. */
+static bool picture_path(char *out, size_t size, const char *folder, const char *name)
+{
+    const char *slash = strrchr(name, '/');
+    const char *base = slash ? slash + 1 : name;
+    const char *dot = strrchr(base, '.');
+    int stem = (int)(dot && dot > base ? (size_t)(dot - base) : strlen(base));
+    int length = snprintf(out, size, "%s/%.*s.png", folder, stem, base);
+    return length > 0 && (size_t)length < size;
+}
+
+static md_status draw_image(struct job *job, md_predictor *predictor, const char *folder,
+                            size_t index)
+{
+    char path[4096];
+    md_image image = {0};
+    md_detections *found = NULL;
+    if (!picture_path(path, sizeof path, folder, md_dataset_image_name(job->dataset, index)))
+        return MD_EINVAL;
+    md_status status = md_dataset_image(job->dataset, index, &image);
+    if (status >= 0)
+        status = md_predict(predictor, &image, 1, &found);
+    if (status >= 0)
+        status = md_draw_detections(&image, found, job->model, NULL);
+    if (status >= 0)
+        status = md_image_save(&image, job->context, path);
+    md_detections_free(found);
+    md_image_free(&image);
+    return status;
+}
+
+static md_status draw(struct job *job, const struct arguments *a)
+{
+    md_predictor *predictor = NULL;
+    md_predict_options options = md_predict_options_default();
+    options.score_threshold = a->threshold;
+    md_status status = md_predictor_create(&predictor, job->model, &options);
+    size_t count = md_dataset_count(job->dataset);
+    for (size_t i = 0; status >= 0 && i < count && i < (size_t)a->draw; i++)
+        status = draw_image(job, predictor, a->output, i);
+    md_predictor_free(predictor);
+    return status;
+}
+
 static int report(const struct cli *cli, const struct arguments *a, const struct job *job)
 {
     size_t count = md_dataset_count(job->dataset);
@@ -128,16 +184,22 @@ static int report(const struct cli *cli, const struct arguments *a, const struct
 int main(int argc, char **argv)
 {
     struct cli cli;
-    struct arguments a = {.threshold = 0.5f};
+    struct arguments a = {.threshold = 0.5f, .draw = 12};
     struct job job = {0};
     cli_init(&cli, "md-eval", help);
     int code = parse(&cli, &a, argc, argv);
+    if (code < 0 && a.output && mkdir(a.output, 0777) != 0 && errno != EEXIST) {
+        fprintf(stderr, "%s: %s: %s\n", cli.program, a.output, strerror(errno));
+        code = CLI_FAILURE;
+    }
     if (code < 0)
         code = cli_context(&cli, &job.context);
     if (code < 0) {
         md_status status = prepare(&job, &a);
         if (status >= 0)
             status = evaluate(&job);
+        if (status >= 0 && a.output)
+            status = draw(&job, &a);
         code = status < 0 ? cli_fail(&cli, status) : report(&cli, &a, &job);
     }
     md_report_free(job.report);

@@ -29,6 +29,24 @@ static int parse_policy(struct cli *cli, struct infer_arguments *a)
     return -1;
 }
 
+/* What stands behind the options: inputs, then KEY VALUE pairs. */
+static int parse_rest(struct cli *cli, struct infer_arguments *a, int argc, char **argv)
+{
+    int pairs = cli_pairs(argc, argv, optind);
+    a->pairs = argc - pairs;
+    a->pair = argv + pairs;
+    if (!a->weights || pairs == optind)
+        return cli_usage(cli, "--weights and at least one INPUT are needed");
+    if (a->pairs % 2 != 0)
+        return cli_usage(cli, "%s has no value; settings come as KEY VALUE", a->pair[a->pairs - 1]);
+    for (int i = optind; i < pairs; i++)
+        if (!inputs_add(&a->inputs, cli->program, argv[i]))
+            return CLI_DATA;
+    if (!a->skip_given)
+        a->skip = a->inputs.count > 1;
+    return -1;
+}
+
 static int parse(struct cli *cli, struct infer_arguments *a, int argc, char **argv)
 {
     static const struct option options[] = {{"weights", required_argument, NULL, 'w'},
@@ -66,19 +84,7 @@ static int parse(struct cli *cli, struct infer_arguments *a, int argc, char **ar
         if (code >= 0)
             return code;
     }
-    int pairs = cli_pairs(argc, argv, optind);
-    a->pairs = argc - pairs;
-    a->pair = argv + pairs;
-    if (!a->weights || pairs == optind)
-        return cli_usage(cli, "--weights and at least one INPUT are needed");
-    if (a->pairs % 2 != 0)
-        return cli_usage(cli, "%s has no value; settings come as KEY VALUE", a->pair[a->pairs - 1]);
-    for (int i = optind; i < pairs; i++)
-        if (!inputs_add(&a->inputs, cli->program, argv[i]))
-            return CLI_DATA;
-    if (!a->skip_given)
-        a->skip = a->inputs.count > 1;
-    return -1;
+    return parse_rest(cli, a, argc, argv);
 }
 
 /* Settings that matter after training; the others live in the weights. */

@@ -49,6 +49,7 @@ static const struct setting small[] = {
     {"MODEL.PIXEL_MEAN", "[123.675, 116.28, 103.53]"},
     {"MODEL.PIXEL_STD", "[58.395, 57.12, 57.375]"},
     {"MODEL.RESNETS.STRIDE_IN_1X1", "False"},
+    {"MODEL.ROI_HEADS.BATCH_SIZE_PER_IMAGE", "128"},
     {"MODEL.WEIGHTS", ""},
     {"DATALOADER.NUM_WORKERS", "2"},
     {"SOLVER.BASE_LR", "0.005"},

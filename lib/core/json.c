@@ -69,8 +69,8 @@ static md_status fail_here(struct json *json, const char *wanted)
 
 static void skip_blanks(struct json *json)
 {
-    while (json->at < json->limit && (*json->at == ' ' || *json->at == '\t' || *json->at == '\n' ||
-                                      *json->at == '\r'))
+    while (json->at < json->limit &&
+           (*json->at == ' ' || *json->at == '\t' || *json->at == '\n' || *json->at == '\r'))
         json->at++;
 }
 
@@ -283,14 +283,21 @@ static md_status take_value(struct json *json)
     char c = json->at < json->limit ? *json->at : '\0';
     switch (c) {
     case '{':
-    case '[': return open_container(json, c);
+    case '[':
+        return open_container(json, c);
     case '"':
         st = take_string(json);
         json->token = JSON_STRING;
         break;
-    case 't': st = take_word(json, "true", JSON_TRUE); break;
-    case 'f': st = take_word(json, "false", JSON_FALSE); break;
-    case 'n': st = take_word(json, "null", JSON_NULL); break;
+    case 't':
+        st = take_word(json, "true", JSON_TRUE);
+        break;
+    case 'f':
+        st = take_word(json, "false", JSON_FALSE);
+        break;
+    case 'n':
+        st = take_word(json, "null", JSON_NULL);
+        break;
     default:
         st = c == '-' || (c >= '0' && c <= '9') ? take_number(json) : fail_here(json, "a value");
     }

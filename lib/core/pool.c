@@ -9,14 +9,14 @@
 #include "core/error.h"
 
 struct pool {
-    struct memory   *memory;
-    pthread_mutex_t  mutex;    /* guards all below, and the private part of submitted jobs */
-    pthread_cond_t   arrived;  /* a job, or the end */
-    pthread_cond_t   finished; /* some job */
+    struct memory *memory;
+    pthread_mutex_t mutex;   /* guards all below, and the private part of submitted jobs */
+    pthread_cond_t arrived;  /* a job, or the end */
+    pthread_cond_t finished; /* some job */
     struct pool_job *first, *last;
-    bool             closing;
-    int              thread_count;
-    pthread_t       *threads;
+    bool closing;
+    int thread_count;
+    pthread_t *threads;
 };
 
 /* The next job, or NULL when the pool is closing and nothing is left. The mutex is held. */

@@ -22,11 +22,11 @@
 
 /* The definitions below take the place of the C library's in this program. */
 static struct {
-    bool   interrupt;    /* every other read and write, and the first fsync */
-    size_t at_most;      /* bytes a read or write moves; 0: all */
-    int    write_error, fsync_error, folder_fsync_error, rename_error;
-    int    interrupted;
-    char   trace[64];    /* w: write, f: fsync of a file, F: of a folder, r: rename */
+    bool interrupt; /* every other read and write, and the first fsync */
+    size_t at_most; /* bytes a read or write moves; 0: all */
+    int write_error, fsync_error, folder_fsync_error, rename_error;
+    int interrupted;
+    char trace[64]; /* w: write, f: fsync of a file, F: of a folder, r: rename */
 } fault;
 
 static void note(char mark)
@@ -152,8 +152,8 @@ START_TEST(an_empty_file_has_bytes_at_an_address)
     struct memory *memory = plain_memory();
     struct file_bytes content;
     for (int map = 0; map < 2; map++) {
-        ck_assert_int_eq(map ? file_map(&content, memory, path)
-                             : file_read(&content, memory, path, 0), MD_OK);
+        ck_assert_int_eq(
+            map ? file_map(&content, memory, path) : file_read(&content, memory, path, 0), MD_OK);
         ck_assert_uint_eq(content.size, 0);
         ck_assert_ptr_nonnull(content.data);
         file_bytes_free(&content);

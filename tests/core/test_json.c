@@ -20,19 +20,32 @@ static md_status trace_tokens(struct memory *from, struct buffer *trace, const v
     do {
         TRY(json_next(&json));
         switch (json.token) {
-        case JSON_KEY: TRY(buffer_printf(trace, "%s:", json.text.data)); break;
-        case JSON_STRING: TRY(buffer_printf(trace, "'%s' ", json.text.data)); break;
+        case JSON_KEY:
+            TRY(buffer_printf(trace, "%s:", json.text.data));
+            break;
+        case JSON_STRING:
+            TRY(buffer_printf(trace, "'%s' ", json.text.data));
+            break;
         case JSON_NUMBER:
             if (json.is_integer)
                 TRY(buffer_printf(trace, "i%lld ", (long long)json.integer));
             else
                 TRY(buffer_printf(trace, "d%.17g ", json.number));
             break;
-        case JSON_TRUE: TRY(buffer_puts(trace, "T ")); break;
-        case JSON_FALSE: TRY(buffer_puts(trace, "F ")); break;
-        case JSON_NULL: TRY(buffer_puts(trace, "N ")); break;
-        case JSON_END: TRY(buffer_puts(trace, ".")); break;
-        default: TRY(buffer_printf(trace, "%c", marks[json.token]));
+        case JSON_TRUE:
+            TRY(buffer_puts(trace, "T "));
+            break;
+        case JSON_FALSE:
+            TRY(buffer_puts(trace, "F "));
+            break;
+        case JSON_NULL:
+            TRY(buffer_puts(trace, "N "));
+            break;
+        case JSON_END:
+            TRY(buffer_puts(trace, "."));
+            break;
+        default:
+            TRY(buffer_printf(trace, "%c", marks[json.token]));
         }
     } while (json.token != JSON_END);
 fail:

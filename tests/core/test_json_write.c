@@ -70,8 +70,17 @@ END_TEST
 
 START_TEST(numbers_read_back)
 {
-    static const double values[] = {0, -0.0, 1, -1.5, 0.1, 1.0 / 3, 1e15, 123456789, 5e-324,
-                                    1.7976931348623157e308, -2.2250738585072014e-308};
+    static const double values[] = {0,
+                                    -0.0,
+                                    1,
+                                    -1.5,
+                                    0.1,
+                                    1.0 / 3,
+                                    1e15,
+                                    123456789,
+                                    5e-324,
+                                    1.7976931348623157e308,
+                                    -2.2250738585072014e-308};
     open_buffer();
     for (size_t i = 0; i < sizeof values / sizeof values[0]; i++) {
         struct json json;

@@ -5,9 +5,9 @@
 #include "suite.h"
 
 struct record {
-    int          count;
+    int count;
     md_log_level level;
-    char         text[2048];
+    char text[2048];
 };
 
 static void keep(void *user, md_log_level level, const char *message)

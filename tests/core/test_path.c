@@ -20,9 +20,14 @@ START_TEST(parts_of_a_path)
 {
     static const struct {
         const char *path, *base, *suffix;
-    } known[] = {{"a/b.jpg", "b.jpg", ".jpg"}, {"b", "b", ""},         {"a.d/b", "b", ""},
-                 {"a/.hidden", ".hidden", ""}, {"x.tar.gz", "x.tar.gz", ".gz"},
-                 {"a/", "", ""},               {"", "", ""},           {"/", "", ""},
+    } known[] = {{"a/b.jpg", "b.jpg", ".jpg"},
+                 {"b", "b", ""},
+                 {"a.d/b", "b", ""},
+                 {"a/.hidden", ".hidden", ""},
+                 {"x.tar.gz", "x.tar.gz", ".gz"},
+                 {"a/", "", ""},
+                 {"", "", ""},
+                 {"/", "", ""},
                  {".a.JPG", ".a.JPG", ".JPG"}};
     for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
         ck_assert_str_eq(path_base(known[i].path), known[i].base);
@@ -51,33 +56,14 @@ END_TEST
 
 static const struct {
     const char *name;
-    bool        stays;
+    bool stays;
 } names[] = {
-    {"a", true},
-    {"a/b.jpg", true},
-    {"a//b", true},
-    {"./a", true},
-    {"a/./b", true},
-    {"a/", true},
-    {"..a", true},
-    {"a..", true},
-    {"...", true},
-    {"a/..b/c", true},
-    {".a", true},
-    {"", false},
-    {".", false},
-    {"./", false},
-    {"././/.", false},
-    {"/", false},
-    {"/a", false},
-    {"//a", false},
-    {"..", false},
-    {"../a", false},
-    {"a/..", false},
-    {"a/../b", false}, /* would stay, but nobody writes it for a good reason */
-    {"a/../../b", false},
-    {"./..", false},
-    {"a//..", false},
+    {"a", true},          {"a/b.jpg", true}, {"a//b", true},   {"./a", true}, {"a/./b", true},
+    {"a/", true},         {"..a", true},     {"a..", true},    {"...", true}, {"a/..b/c", true},
+    {".a", true},         {"", false},       {".", false},     {"./", false}, {"././/.", false},
+    {"/", false},         {"/a", false},     {"//a", false},   {"..", false}, {"../a", false},
+    {"a/..", false},      {"a/../b", false}, /* would stay, but nobody writes it for a good reason */
+    {"a/../../b", false}, {"./..", false},   {"a//..", false},
 };
 enum { NAMES = sizeof names / sizeof names[0] };
 
@@ -100,7 +86,7 @@ START_TEST(judges_links_by_where_they_lead)
     const struct {
         const char *target, *link;
         const char *name;
-        bool        stays;
+        bool stays;
     } links[] = {
         {"inner", "root/in", "in/file", true},
         {"inner/file", "root/in_file", "in_file", true},
@@ -181,8 +167,9 @@ static const char *const image_suffixes[] = {".jpg", ".png", NULL};
 static void fill_folder(void)
 {
     make_folder(temp_path("list/folder.jpg"));
-    static const char *const files[] = {"b.jpg", "B.JPG", "a.png", "10.jpg", "9.jpg", "c.jpeg",
-                                        "jpg", ".jpg", "d.jp", "e.jpg.txt", "\xC3\xA9.Png"};
+    static const char *const files[] = {"b.jpg", "B.JPG",     "a.png",       "10.jpg",
+                                        "9.jpg", "c.jpeg",    "jpg",         ".jpg",
+                                        "d.jp",  "e.jpg.txt", "\xC3\xA9.Png"};
     for (size_t i = 0; i < sizeof files / sizeof files[0]; i++)
         temp_file(temp_path("list/%s", files[i]) + strlen(temp_dir()) + 1, "x", 1);
     ck_assert_int_eq(symlink("b.jpg", temp_path("list/link.jpg")), 0);
@@ -192,7 +179,7 @@ static void fill_folder(void)
 
 START_TEST(lists_sorted_files_of_a_kind)
 {
-    static const char *const expected[] = {"10.jpg", "9.jpg", "B.JPG", "a.png",
+    static const char *const expected[] = {"10.jpg", "9.jpg",    "B.JPG",       "a.png",
                                            "b.jpg",  "link.jpg", "\xC3\xA9.Png"};
     enum { EXPECTED = sizeof expected / sizeof expected[0] };
     struct memory memory;

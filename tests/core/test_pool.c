@@ -13,10 +13,10 @@ enum { JOBS = 200 };
 
 struct numbered {
     struct pool_job job;
-    int             number;
-    int             result;
-    atomic_int     *turn;     /* order of starting, when not NULL */
-    atomic_bool    *released; /* the job waits for it, when not NULL */
+    int number;
+    int result;
+    atomic_int *turn;      /* order of starting, when not NULL */
+    atomic_bool *released; /* the job waits for it, when not NULL */
 };
 
 static md_status square(void *arg)

@@ -6,7 +6,7 @@
 
 static const struct {
     const char *text;
-    size_t      repeat;
+    size_t repeat;
     const char *hex;
 } examples[] = {
     {"", 1, "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"},
@@ -59,7 +59,7 @@ END_TEST
 START_TEST(padding_around_the_end_of_a_block)
 {
     static const struct {
-        size_t      size;
+        size_t size;
         const char *hex;
     } known[] = {
         {55, "d5e285683cd4efc02d021a5c62014694958901005d6f71e89e0989fac77e4072"},

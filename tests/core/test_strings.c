@@ -119,15 +119,32 @@ START_TEST(lengths_of_utf8)
     /* First and last character of each length, then what is one step outside. */
     static const struct {
         const char *bytes;
-        size_t      length;
+        size_t length;
     } known[] = {
-        {"\x01", 1},         {"\x7F", 1},         {"\xC2\x80", 2},         {"\xDF\xBF", 2},
-        {"\xE0\xA0\x80", 3}, {"\xED\x9F\xBF", 3}, {"\xEE\x80\x80", 3},     {"\xEF\xBF\xBF", 3},
-        {"\xF0\x90\x80\x80", 4},                  {"\xF4\x8F\xBF\xBF", 4}, {"\x80", 0},
-        {"\xBF", 0},         {"\xC1\xBF", 0},     {"\xE0\x9F\xBF", 0},     {"\xED\xA0\x80", 0},
-        {"\xF0\x8F\xBF\xBF", 0},                  {"\xF4\x90\x80\x80", 0}, {"\xF5\x80\x80\x80", 0},
-        {"\xC2\x7F", 0},     {"\xC2\xC0", 0},     {"\xE1\x80\x7F", 0},     {"\xE1\xC0\x80", 0},
-        {"\xF1\x80\x80\xC0", 0},                  {"\xFF", 0},
+        {"\x01", 1},
+        {"\x7F", 1},
+        {"\xC2\x80", 2},
+        {"\xDF\xBF", 2},
+        {"\xE0\xA0\x80", 3},
+        {"\xED\x9F\xBF", 3},
+        {"\xEE\x80\x80", 3},
+        {"\xEF\xBF\xBF", 3},
+        {"\xF0\x90\x80\x80", 4},
+        {"\xF4\x8F\xBF\xBF", 4},
+        {"\x80", 0},
+        {"\xBF", 0},
+        {"\xC1\xBF", 0},
+        {"\xE0\x9F\xBF", 0},
+        {"\xED\xA0\x80", 0},
+        {"\xF0\x8F\xBF\xBF", 0},
+        {"\xF4\x90\x80\x80", 0},
+        {"\xF5\x80\x80\x80", 0},
+        {"\xC2\x7F", 0},
+        {"\xC2\xC0", 0},
+        {"\xE1\x80\x7F", 0},
+        {"\xE1\xC0\x80", 0},
+        {"\xF1\x80\x80\xC0", 0},
+        {"\xFF", 0},
     };
     for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
         size_t size = strlen(known[i].bytes);
@@ -143,7 +160,7 @@ END_TEST
 /* A locale whose decimal point is a comma: this machine's, or one made here from its sources. */
 static bool choose_comma_locale(void)
 {
-    static const char *const names[] = {"de_DE.UTF-8", "de_DE.utf8", "fr_FR.UTF-8", "de_DE",
+    static const char *const names[] = {"de_DE.UTF-8", "de_DE.utf8",  "fr_FR.UTF-8", "de_DE",
                                         "nl_NL.UTF-8", "pt_BR.UTF-8", "ru_RU.UTF-8"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
         if (setlocale(LC_ALL, names[i]) && strcmp(localeconv()->decimal_point, ",") == 0)
@@ -173,7 +190,7 @@ END_TEST
 
 START_TEST(parses_whole_texts_only)
 {
-    static const char *const bad[] = {"",     " 1",  "1 ",    "1x",     "0x10", "0x1p3", "1e",
+    static const char *const bad[] = {"",     " 1",  "1 ",     "1x",    "0x10", "0x1p3", "1e",
                                       "1,5",  "--1", "nan(1)", "\n1",   "e5",   ".",     "1.5.2",
                                       "infx", "+",   "-",      "1e5.0", "\t2",  "\v2",   "\f2"};
     double value = 7;
@@ -181,10 +198,17 @@ START_TEST(parses_whole_texts_only)
         ck_assert_msg(!parse_double(bad[i], &value) && value == 7, "accepted \"%s\"", bad[i]);
     static const struct {
         const char *text;
-        double      value;
-    } good[] = {{"1", 1},          {"-2.5e-3", -2.5e-3}, {"+4", 4},        {".5", .5},
-                {"5.", 5},         {"1e999", INFINITY},  {"-inf", -INFINITY}, {"0.1", 0.1},
-                {"Infinity", INFINITY}, {"4.9e-324", 0x1p-1074}};
+        double value;
+    } good[] = {{"1", 1},
+                {"-2.5e-3", -2.5e-3},
+                {"+4", 4},
+                {".5", .5},
+                {"5.", 5},
+                {"1e999", INFINITY},
+                {"-inf", -INFINITY},
+                {"0.1", 0.1},
+                {"Infinity", INFINITY},
+                {"4.9e-324", 0x1p-1074}};
     for (size_t i = 0; i < sizeof good / sizeof good[0]; i++)
         ck_assert_msg(parse_double(good[i].text, &value) && value == good[i].value, "%s",
                       good[i].text);
@@ -195,9 +219,19 @@ END_TEST
 
 START_TEST(parses_integers_that_fit)
 {
-    static const char *const bad[] = {"",   " 1", "1 ", "1.0", "-", "+", "--1", "0x1", "1e3",
-                                      "9223372036854775808", "-9223372036854775809",
-                                      "92233720368547758070", "18446744073709551617"};
+    static const char *const bad[] = {"",
+                                      " 1",
+                                      "1 ",
+                                      "1.0",
+                                      "-",
+                                      "+",
+                                      "--1",
+                                      "0x1",
+                                      "1e3",
+                                      "9223372036854775808",
+                                      "-9223372036854775809",
+                                      "92233720368547758070",
+                                      "18446744073709551617"};
     int64_t value = 7;
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
         ck_assert_msg(!parse_int64(bad[i], &value) && value == 7, "accepted \"%s\"", bad[i]);
@@ -211,7 +245,7 @@ END_TEST
 START_TEST(prints_the_shortest_that_reads_back)
 {
     static const struct {
-        double      value;
+        double value;
         const char *text;
     } known[] = {
         {0, "0"},
@@ -302,5 +336,5 @@ SUITE("core/strings", TEST(numbers_names_in_order), TEST(table_leaks_nothing_whe
       TEST(nearest_name), TEST(endings), TEST(lengths_of_utf8),
       TEST(the_processs_locale_does_not_matter), TEST(parses_whole_texts_only),
       TEST(parses_integers_that_fit), TEST(prints_the_shortest_that_reads_back),
-      TEST(every_double_reads_back),
-      TEST(decimals_are_read_as_the_c_library_does), TEST(the_clock_runs_forward))
+      TEST(every_double_reads_back), TEST(decimals_are_read_as_the_c_library_does),
+      TEST(the_clock_runs_forward))

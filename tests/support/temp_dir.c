@@ -16,9 +16,9 @@ enum { MOST_PATHS = 4096 };
 /* Of one process. Check runs each case in a child, which must not remove its parent's folder. */
 static struct {
     pid_t owner;
-    char  folder[PATH_MAX];
+    char folder[PATH_MAX];
     char *paths[MOST_PATHS];
-    int   path_count;
+    int path_count;
 } state;
 
 static int remove_one(const char *path, const struct stat *info, int kind, struct FTW *place)
