@@ -2,7 +2,7 @@
 #
 # Objects live in build/$(MODE)/, so that configurations never mix.
 CC       ?= gcc
-MODE     ?= release#         release | debug | asan | tsan
+MODE     ?= release#         release | debug | asan | tsan | fuzz
 PREFIX   ?= /usr/local
 DESTDIR  ?=
 ONEDNN   ?= auto#            auto | 0 | 1
@@ -11,6 +11,8 @@ JPEG     ?= auto
 PNG      ?= auto
 JOBS     ?= 2#               test programs at a time
 T        ?=#                 test-only: a prefix below tests/
+SECONDS  ?= 60#              fuzz: for each target
+TARGET   ?=#                 fuzz: one of them; all when empty
 
 # Without a word about it, as many compilers run as there are cores.
 ifeq ($(MAKELEVEL),0)
@@ -23,12 +25,12 @@ BUILD    := build/$(MODE)
 # Where the libraries and programs go: build/ itself for a release.
 OUT      := $(if $(filter release,$(MODE)),build,$(BUILD))
 
-ifeq ($(filter release debug asan tsan,$(MODE)),)
-$(error MODE is release, debug, asan or tsan, not '$(MODE)')
+ifeq ($(filter release debug asan tsan fuzz,$(MODE)),)
+$(error MODE is release, debug, asan, tsan or fuzz, not '$(MODE)')
 endif
 
 # libgomp and oneDNN are not instrumented: every parallel loop would look like a race.
-ifeq ($(MODE),tsan)
+ifneq ($(filter tsan fuzz,$(MODE)),)
 override ONEDNN := 0
 override OPENMP := 0
 endif
@@ -56,8 +58,11 @@ CFLAGS_release := -O3 -g
 CFLAGS_debug   := -O0 -g3
 CFLAGS_asan    := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 CFLAGS_tsan    := -O1 -g -fsanitize=thread
+# A parser behind a checksum would see nothing but refused input.
+CFLAGS_fuzz    := $(CFLAGS_asan) -fsanitize=fuzzer-no-link -DMD_FUZZING=1
 LDFLAGS_asan   := -fsanitize=address,undefined
 LDFLAGS_tsan   := -fsanitize=thread
+LDFLAGS_fuzz   := $(LDFLAGS_asan)
 # Exactness: no contraction into fused multiply-adds behind our back.
 BASE_CFLAGS := -std=c11 -ffp-contract=off -fPIC -fvisibility=hidden -pthread $(WARNINGS) \
                $(CFLAGS_$(MODE)) $(FEATURE_CFLAGS)
@@ -87,10 +92,13 @@ TEST_SRC := $(sort $(wildcard tests/*/test_*.c) $(wildcard tests/*/*/test_*.c))
 TESTS    := $(TEST_SRC:tests/%.c=$(BUILD)/tests/%)
 TEST_SCRIPTS := $(sort $(wildcard tests/*/test_*.sh))
 TEST_SUPPORT := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/support/*.c))
+FUZZ_SRC := $(sort $(wildcard tests/fuzz/fuzz_*.c))
+FUZZERS  := $(FUZZ_SRC:tests/fuzz/%.c=$(BUILD)/fuzzers/%)
+REPLAYS  := $(FUZZ_SRC:tests/fuzz/%.c=$(BUILD)/tests/fuzz/replay_%)
 # Small enough for a machine that is fifty times slower.
 VALGRIND_TESTS ?= core/ config/ weights/ draw/ api/
 
-.PHONY: all lib programs test test-only test-asan test-tsan test-valgrind lint format symbols \
+.PHONY: all lib programs test test-only test-asan test-tsan test-valgrind fuzz lint format symbols \
         bench demo docs docs-check install uninstall setup clean help
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
@@ -161,11 +169,11 @@ $(BUILD)/tests/%: tests/%.c $(TEST_SUPPORT) $(INTERNAL)
 RUN_TESTS := CC="$(CC)" CFLAGS="$(CFLAGS)" LDFLAGS="$(LDFLAGS)" MODE=$(MODE) ONEDNN=$(ONEDNN) OPENMP=$(OPENMP) \
              JPEG=$(JPEG) PNG=$(PNG) JOBS=$(JOBS) BUILD=$(BUILD) sh tools/run_tests.sh
 
-test: $(TESTS) lib programs
+test: $(TESTS) $(REPLAYS) lib programs
 	@$(RUN_TESTS) $(TESTS) $(TEST_SCRIPTS)
 
 # One folder or file of tests: make test-only T=core  or  T=core/test_json
-test-only: $(filter $(BUILD)/tests/$(T)%,$(TESTS)) | $(if $(filter tests/$(T)%,$(TEST_SCRIPTS)),lib programs)
+test-only: $(filter $(BUILD)/tests/$(T)%,$(TESTS)) | $(filter $(BUILD)/tests/$(T)%,$(REPLAYS)) $(if $(filter tests/$(T)%,$(TEST_SCRIPTS)),lib programs)
 	@$(RUN_TESTS) $(filter-out lib programs,$^) $(filter tests/$(T)%,$(TEST_SCRIPTS))
 
 test-asan:
@@ -177,6 +185,23 @@ test-tsan:
 VALGRIND := valgrind --quiet --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite
 test-valgrind: $(foreach t,$(VALGRIND_TESTS),$(filter $(BUILD)/tests/$(t)%,$(TESTS)))
 	@RUNNER="$(VALGRIND)" CK_TIMEOUT_MULTIPLIER=50 $(RUN_TESTS) $^
+
+# ---- fuzzing: tests/fuzz/fuzz_X.c, its seeds corpus/X/ and words X.dict; nothing else to edit -
+
+fuzz:
+	@SECONDS_EACH=$(SECONDS) MAKE="$(MAKE)" sh tools/fuzz.sh $(TARGET)
+
+# By tools/fuzz.sh, with CC=clang MODE=fuzz.
+$(BUILD)/fuzzers/%: tests/fuzz/%.c $(INTERNAL)
+	@mkdir -p $(@D)
+	@echo "FUZZ $<"
+	@$(CC) $(CPPFLAGS) -Itests $(BASE_CFLAGS) -fsanitize=fuzzer $(CFLAGS) $< -o $@ $(INTERNAL) $(LINK) $(LIBS)
+
+# The same with a main that runs files: each seed and each find is a test of every build.
+$(BUILD)/tests/fuzz/replay_%: tests/fuzz/%.c tests/fuzz/replay.c $(INTERNAL)
+	@mkdir -p $(@D)
+	@echo "TEST $<"
+	@$(CC) $(CPPFLAGS) -Itests $(BASE_CFLAGS) $(CFLAGS) $(filter %.c,$^) -o $@ $(INTERNAL) $(LINK) $(LIBS)
 
 # ---- care -----------------------------------------------------------------------------------
 
@@ -239,6 +264,7 @@ help:
 	@echo 'make test-asan      with the address and undefined-behaviour sanitizers'
 	@echo 'make test-tsan      with the thread sanitizer'
 	@echo 'make test-valgrind  the small tests under valgrind'
+	@echo 'make fuzz           feeds the parsers damaged files: SECONDS=60 for each target, or TARGET=pth'
 	@echo 'make demo           trains a small model on drawn faces and shows what it finds'
 	@echo 'make bench          build/bin/bench-ops: how fast each operation is'
 	@echo 'make install        DESTDIR= PREFIX=/usr/local; make uninstall takes it away'

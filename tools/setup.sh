@@ -2,12 +2,14 @@
 # setup.sh - looks for what the build needs and, where apt-get can be used, installs what is missing.
 #
 # Silent and quick when all is there. MDET_SETUP=0 looks and tells, but installs nothing.
-# `setup.sh lint` adds what `make lint` would like: a second compiler, a C++ one, the formatter.
+# `setup.sh lint` adds what `make lint` would like: a second compiler, a C++ one, the formatter;
+# `setup.sh fuzz` a clang with its sanitizers.
 # Exits non-zero only when something without which nothing can be built stays missing.
 set -u
 CC=${CC:-cc}
 
-# Debian package, then what shows that it is there: a header or a +program; ! marks a must.
+# Debian package, then what shows that it is there: a header, a +program or the pattern
+# of a path; ! marks a must.
 needs='!libyaml-dev yaml.h
 check check.h
 libjpeg62-turbo-dev jpeglib.h
@@ -23,9 +25,14 @@ g++ +g++
 clang +clang
 clang-format-14 +clang-format-14"
 
+[ "${1:-}" = fuzz ] && needs="$needs
+clang +clang
+libclang-rt-14-dev /usr/lib/llvm-*/lib/clang/*/lib/linux/libclang_rt.fuzzer-*.a"
+
 present() { # what
     case $1 in
         +*) command -v "${1#+}" > /dev/null 2>&1 ;;
+        /*) ls $1 > /dev/null 2>&1 ;; # a pattern
         *) printf '#include <stdio.h>\n#include <%s>\n' "$1" | $CC -E -x c - > /dev/null 2>&1 ;;
     esac
 }
@@ -51,7 +58,7 @@ command -v "${CC%% *}" > /dev/null 2>&1 || {
     echo "setup: no C compiler '$CC'; on Debian: apt-get install gcc, or name yours: make CC=..." >&2
     exit 1
 }
-[ "${1:-}" != lint ] && all_present && exit 0
+[ $# -eq 0 ] && all_present && exit 0
 look
 [ -n "$missing" ] || exit 0
 

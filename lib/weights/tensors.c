@@ -29,7 +29,7 @@ const char *weights_type_name(enum weights_type type)
 
 /* ---- opening ---------------------------------------------------------------- */
 
-md_status weights_open(struct weights_file **out, struct memory *memory, const char *path)
+static md_status create(struct weights_file **out, struct memory *memory, const char *path)
 {
     md_status st = MD_OK;
     struct weights_file *file = NULL;
@@ -38,16 +38,46 @@ md_status weights_open(struct weights_file **out, struct memory *memory, const c
     arena_init(&file->arena, memory);
     string_table_init(&file->names, memory);
     TRY(memory_copy_string(memory, &file->path, path));
-    TRY(file_map(&file->bytes, memory, path));
+    *out = file;
+    return MD_OK;
+fail:
+    weights_close(file);
+    return st;
+}
 
-    /* The suffix may lie. Byte 8 is where a safetensors header starts and a zip archive has its
-     * method or its count of members. */
+/* The suffix may lie. Byte 8 is where a safetensors header starts and a zip archive has its method
+ * or its count of members. */
+static md_status read_content(struct weights_file *file)
+{
     bool zip = file->bytes.size > 8 && memcmp(file->bytes.data, "PK", 2) == 0 &&
                file->bytes.data[8] != '{';
-    if (zip || string_ends_with(path, ".npz"))
-        TRY(npz_read(file));
-    else
-        TRY(safetensors_read(file));
+    if (zip || string_ends_with(file->path, ".npz"))
+        return npz_read(file);
+    return safetensors_read(file);
+}
+
+md_status weights_open(struct weights_file **out, struct memory *memory, const char *path)
+{
+    md_status st = MD_OK;
+    struct weights_file *file = NULL;
+    TRY(create(&file, memory, path));
+    TRY(file_map(&file->bytes, memory, path));
+    TRY(read_content(file));
+    *out = file;
+    return MD_OK;
+fail:
+    weights_close(file);
+    return st;
+}
+
+md_status weights_open_bytes(struct weights_file **out, struct memory *memory, const char *name,
+                             const void *bytes, size_t size)
+{
+    md_status st = MD_OK;
+    struct weights_file *file = NULL;
+    TRY(create(&file, memory, name));
+    file->bytes = (struct file_bytes){.data = bytes, .size = size};
+    TRY(read_content(file));
     *out = file;
     return MD_OK;
 fail:

@@ -24,7 +24,27 @@ struct weights_tensor {
     size_t               bytes;     /* exactly what type and dims ask for */
 };
 
-/* The content of a weights file. Data point into the mapped file or into `arena`. */
+/* A buffer of an optimizer. A checkpoint knows its parameters by number only: `parameter` is the
+ * place in the order of the parameter groups, which is how torch.optim counts. */
+struct weights_slot {
+    size_t                parameter;
+    struct weights_tensor tensor; /* its name is the buffer's: "momentum_buffer" */
+};
+
+/* A parameter group; its parameters follow those of the groups before it. NaN: the file is silent. */
+struct weights_group {
+    size_t first, count; /* of its parameters */
+    double lr, initial_lr, momentum, weight_decay;
+};
+
+/* The content of a weights file. Data point into the mapped file or into `arena`.
+ *
+ * Readers of pickles add these metadata:
+ *   "format"              "torch", "detectron2-pkl" or "caffe2-pkl"
+ *   "matching_heuristics" "True" when the file asks for matching by the ends of names
+ *   "__author__"          who made a Detectron2 .pkl
+ *   "iteration"           of a checkpoint: the last one that was finished, in decimal
+ *   "last_epoch"          of a checkpoint's learning-rate schedule, in decimal */
 struct weights_file {
     struct memory         *memory;
     char                  *path;
@@ -36,13 +56,21 @@ struct weights_file {
     const char           **keys;    /* [metadata_count] text metadata (safetensors' __metadata__) */
     const char           **values;
     size_t                 metadata_count, metadata_capacity;
+    struct weights_slot   *slots;   /* [slot_count] a checkpoint's optimizer, by rising parameter */
+    size_t                 slot_count;
+    struct weights_group  *groups;  /* [group_count] */
+    size_t                 group_count;
     const unsigned char   *payload; /* what the checksum covers; NULL: the format carries none */
     size_t                 payload_bytes;
 };
 
-/* The content decides: a zip archive is read as .npz, all else as .safetensors. Everything is
- * validated before it is believed: lengths, overlaps, shapes against bytes, duplicate names, caps. */
+/* The content decides: .safetensors, .npz, PyTorch's .pth (zip or the stream from before 1.6), or
+ * Detectron2's and Caffe2's .pkl. Everything is validated before it is believed: lengths, overlaps,
+ * shapes against bytes, duplicate names, caps. Nothing in a pickle can run code. */
 md_status weights_open(struct weights_file **out, struct memory *memory, const char *path);
+/* The same of bytes that the caller keeps until weights_close; `name` stands in messages. */
+md_status weights_open_bytes(struct weights_file **out, struct memory *memory, const char *name,
+                             const void *bytes, size_t size);
 void      weights_close(struct weights_file *file);
 
 const struct weights_tensor *weights_find(const struct weights_file *file, const char *name); /* NULL: none */
@@ -55,7 +83,7 @@ bool weights_shape_bytes(enum weights_type type, int rank, const int64_t *dims, 
 /* Elements first.. as floats, whatever the stored type. Integers convert by value. */
 void   weights_read_floats(const struct weights_tensor *tensor, float *out, int64_t first, int64_t count);
 
-/* ---- writing safetensors ----------------------------------------------- */
+/* ---- writing ------------------------------------------------------------ */
 
 struct weights_writer_tensor {
     const char       *name;
@@ -75,6 +103,12 @@ md_status safetensors_write(struct memory *memory, const char *path,
                             const struct weights_writer_tensor *tensors, size_t count, void *user,
                             const char *const *keys, const char *const *values,
                             size_t metadata_count);
+/* The same as a .pth that torch.load(weights_only=True) opens: {"model": OrderedDict of tensors}, and
+ * the metadata as a dict "metadata" of texts beside it, where "iteration" stands as a number at the
+ * top, as Detectron2 has it. */
+md_status torch_write(struct memory *memory, const char *path,
+                      const struct weights_writer_tensor *tensors, size_t count, void *user,
+                      const char *const *keys, const char *const *values, size_t metadata_count);
 /* Recomputes the payload's SHA-256: MD_EFORMAT when the file carries another one; MD_OK when it has none. */
 md_status weights_verify(const struct weights_file *file);
 
