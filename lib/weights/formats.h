@@ -13,6 +13,12 @@ md_status npz_read(struct weights_file *file);
 md_status weights_add_tensor(struct weights_file *file, const struct weights_tensor *tensor);
 md_status weights_add_metadata(struct weights_file *file, const char *key, const char *value);
 
+/* Asks tensor->read for all bytes of tensor `index`, `capacity` at a time by way of `chunk`, and
+ * hands them to `sink` in order. */
+typedef md_status weights_sink_fn(void *sink_user, const void *bytes, size_t size);
+md_status weights_stream(const struct weights_writer_tensor *tensor, size_t index, void *user,
+                         void *chunk, size_t capacity, weights_sink_fn *sink, void *sink_user);
+
 /* Little-endian integers at any address. */
 static inline uint16_t load_u16(const unsigned char *p)
 {

@@ -106,26 +106,11 @@ fail:
 
 /* ---- payload ----------------------------------------------------------------------- */
 
-static md_status copy_tensor(struct target *target, const struct weights_writer_tensor *tensor,
-                             size_t index, void *user)
+static md_status take_payload(void *user, const void *bytes, size_t size)
 {
-    md_status st = MD_OK;
-    size_t bytes = 0;
-    if (!weights_shape_bytes(tensor->type, tensor->rank, tensor->dims, &bytes))
-        FAIL(MD_EINTERNAL, "shape of '%s' changed", tensor->name);
-    for (size_t offset = 0; offset < bytes;) {
-        size_t wanted = bytes - offset < CHUNK ? bytes - offset : CHUNK;
-        size_t written = 0;
-        TRY(tensor->read(user, index, offset, target->chunk, wanted, &written));
-        if (written == 0 || written > wanted)
-            FAIL(MD_EINTERNAL, "the reader of '%s' gave %zu of %zu bytes", tensor->name, written,
-                 wanted);
-        sha256_update(&target->hash, target->chunk, written);
-        TRY(file_writer_write(&target->writer, target->chunk, written));
-        offset += written;
-    }
-fail:
-    return st;
+    struct target *target = user;
+    sha256_update(&target->hash, bytes, size);
+    return file_writer_write(&target->writer, bytes, size);
 }
 
 static md_status write_header(struct target *target)
@@ -157,7 +142,7 @@ md_status safetensors_write(struct memory *memory, const char *path,
     TRY(file_writer_open(&target.writer, memory, path));
     TRY(write_header(&target));
     for (size_t i = 0; i < count; i++)
-        TRY(copy_tensor(&target, &tensors[i], i, user));
+        TRY(weights_stream(&tensors[i], i, user, target.chunk, CHUNK, take_payload, &target));
     sha256_finish(&target.hash, hex);
     TRY(file_writer_write_at(&target.writer, LENGTH_BYTES + target.hash_at, hex, HEX_DIGITS));
     TRY(file_writer_commit(&target.writer));

@@ -249,6 +249,29 @@ void weights_read_floats(const struct weights_tensor *tensor, float *out, int64_
     }
 }
 
+/* ---- writing -------------------------------------------------------------------- */
+
+md_status weights_stream(const struct weights_writer_tensor *tensor, size_t index, void *user,
+                         void *chunk, size_t capacity, weights_sink_fn *sink, void *sink_user)
+{
+    md_status st = MD_OK;
+    size_t bytes = 0;
+    if (!weights_shape_bytes(tensor->type, tensor->rank, tensor->dims, &bytes))
+        FAIL(MD_EINTERNAL, "shape of '%s' changed", tensor->name);
+    for (size_t offset = 0; offset < bytes;) {
+        size_t wanted = bytes - offset < capacity ? bytes - offset : capacity;
+        size_t written = 0;
+        TRY(tensor->read(user, index, offset, chunk, wanted, &written));
+        if (written == 0 || written > wanted)
+            FAIL(MD_EINTERNAL, "the reader of '%s' gave %zu of %zu bytes", tensor->name, written,
+                 wanted);
+        TRY(sink(sink_user, chunk, written));
+        offset += written;
+    }
+fail:
+    return st;
+}
+
 /* ---- checksum -------------------------------------------------------------------- */
 
 md_status weights_verify(const struct weights_file *file)
