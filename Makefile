@@ -66,6 +66,10 @@ LDFLAGS_fuzz   := $(LDFLAGS_asan)
 # Exactness: no contraction into fused multiply-adds behind our back.
 BASE_CFLAGS := -std=c11 -ffp-contract=off -fPIC -fvisibility=hidden -pthread $(WARNINGS) \
                $(CFLAGS_$(MODE)) $(FEATURE_CFLAGS)
+# Tests run whole networks on the reference's plain loops: under the sanitizers they need all help.
+ifneq ($(filter asan tsan,$(MODE)),)
+$(BUILD)/lib/backend/ref/%.o: BASE_CFLAGS += -O3
+endif
 LIBS := $(FEATURE_LIBS) -lm -pthread
 LINK := $(LDFLAGS_$(MODE)) $(LDFLAGS)
 

@@ -80,7 +80,7 @@ md_status detector_detect(struct detector *detector, struct stream *stream,
     TRY(rpn_forward(&detector->rpn, stream, workspace, &head, pyramid, false));
     TRY(rpn_proposals(&detector->rpn, stream, workspace, &proposals, &head, &batch->sizes, false));
     TRY(roi_heads_all(stream, workspace, &rois, &proposals));
-    TRY(roi_heads_forward(&detector->heads, stream, workspace, &output, &rois, pyramid));
+    TRY(roi_heads_score(&detector->heads, stream, workspace, &output, &rois, pyramid));
     TRY(roi_heads_detect(&detector->heads, stream, workspace, out, &output, &rois, &batch->sizes,
                          options));
 fail:

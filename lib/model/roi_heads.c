@@ -7,7 +7,11 @@
 #include "core/error.h"
 #include "core/random.h"
 
-enum { POOLED_LEVELS = 4 }; /* p2..p5; p6 is never pooled */
+enum {
+    POOLED_LEVELS = 4, /* p2..p5; p6 is never pooled */
+    ROIS_AT_ONCE =
+        512 /* 25 MB of pooled features; enough rows for a matrix product at full speed */
+};
 
 /* ---- declaration -------------------------------------------------------------------------- */
 
@@ -171,28 +175,78 @@ static struct roi_align_params pooler_params(const struct roi_heads *heads)
     return params;
 }
 
-md_status roi_heads_forward(struct roi_heads *heads, struct stream *stream,
-                            struct workspace *workspace, struct roi_output *out,
-                            const struct roi_batch *batch, const struct tensor pyramid[FPN_LEVELS])
+static md_status allocate_scores(const struct roi_heads *heads, struct workspace *workspace,
+                                 struct roi_output *out, int64_t capacity)
+{
+    md_status st = MD_OK;
+    TRY(workspace_tensor(workspace, &out->scores, TENSOR_F32,
+                         SHAPE(capacity, heads->cls_score.op.value.shape.dims[0])));
+    TRY(workspace_tensor(workspace, &out->deltas, TENSOR_F32,
+                         SHAPE(capacity, heads->bbox_pred.op.value.shape.dims[0])));
+fail:
+    return st;
+}
+
+/* Pools, runs the hidden layers, and fills in the scores and deltas of `out`. */
+static md_status forward_rois(struct roi_heads *heads, struct stream *stream,
+                              struct workspace *workspace, struct roi_output *out,
+                              const struct tensor *rois, const struct tensor *rows,
+                              const struct tensor pyramid[FPN_LEVELS])
 {
     md_status st = MD_OK;
     struct roi_align_params params = pooler_params(heads);
-    int64_t capacity = batch->rois.shape.dims[0];
+    int64_t capacity = rois->shape.dims[0];
     int64_t channels = pyramid[0].shape.dims[3];
     int64_t side = heads->config.pooler_resolution;
     TRY(workspace_tensor(workspace, &out->pooled, TENSOR_F32,
                          SHAPE(capacity, side, side, channels)));
-    TRY(op_roi_align_forward(stream, &out->pooled, pyramid, &batch->rois, &batch->rows, &params));
+    TRY(op_roi_align_forward(stream, &out->pooled, pyramid, rois, rows, &params));
     struct tensor current = tensor_reshape(&out->pooled, SHAPE(capacity, side * side * channels));
     for (int i = 0; i < heads->config.num_fc; i++) {
         TRY(linear_forward(&heads->fc[i], stream, workspace, &out->hidden[i], &current, true,
-                           &batch->rows));
+                           rows));
         current = out->hidden[i];
     }
-    TRY(linear_forward(&heads->cls_score, stream, workspace, &out->scores, &current, false,
-                       &batch->rows));
-    TRY(linear_forward(&heads->bbox_pred, stream, workspace, &out->deltas, &current, false,
-                       &batch->rows));
+    TRY(op_linear_forward(stream, &out->scores, &current, &heads->cls_score.op, false, rows));
+    TRY(op_linear_forward(stream, &out->deltas, &current, &heads->bbox_pred.op, false, rows));
+fail:
+    return st;
+}
+
+md_status roi_heads_forward(struct roi_heads *heads, struct stream *stream,
+                            struct workspace *workspace, struct roi_output *out,
+                            const struct roi_batch *batch, const struct tensor pyramid[FPN_LEVELS])
+{
+    md_status st = allocate_scores(heads, workspace, out, batch->rois.shape.dims[0]);
+    if (st < 0)
+        return st;
+    return forward_rois(heads, stream, workspace, out, &batch->rois, &batch->rows, pyramid);
+}
+
+md_status roi_heads_score(struct roi_heads *heads, struct stream *stream,
+                          struct workspace *workspace, struct roi_output *out,
+                          const struct roi_batch *batch, const struct tensor pyramid[FPN_LEVELS])
+{
+    md_status st = MD_OK;
+    int64_t capacity = batch->rois.shape.dims[0];
+    struct tensor counts;
+    *out = (struct roi_output){0};
+    TRY(allocate_scores(heads, workspace, out, capacity));
+    size_t mark = workspace_mark(workspace);
+    TRY(workspace_tensor(workspace, &counts, TENSOR_I32,
+                         SHAPE((capacity + ROIS_AT_ONCE - 1) / ROIS_AT_ONCE)));
+    TRY(op_part_rows(stream, &counts, &batch->rows, ROIS_AT_ONCE));
+    size_t part_mark = workspace_mark(workspace);
+    for (int64_t first = 0; first < capacity; first += ROIS_AT_ONCE) {
+        int64_t size = capacity - first < ROIS_AT_ONCE ? capacity - first : ROIS_AT_ONCE;
+        struct tensor rois = tensor_rows(&batch->rois, first, size);
+        struct tensor rows = tensor_rows(&counts, first / ROIS_AT_ONCE, 1);
+        struct roi_output part = {.scores = tensor_rows(&out->scores, first, size),
+                                  .deltas = tensor_rows(&out->deltas, first, size)};
+        TRY(forward_rois(heads, stream, workspace, &part, &rois, &rows, pyramid));
+        workspace_rewind(workspace, part_mark);
+    }
+    workspace_rewind(workspace, mark);
 fail:
     return st;
 }

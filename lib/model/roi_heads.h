@@ -54,6 +54,11 @@ md_status roi_heads_all(struct stream *stream, struct workspace *workspace, stru
 md_status roi_heads_forward(struct roi_heads *heads, struct stream *stream, struct workspace *workspace,
                             struct roi_output *out, const struct roi_batch *batch,
                             const struct tensor pyramid[FPN_LEVELS]);
+/* The same scores and deltas and nothing else: inference. Rois go through in parts, so that pooled
+ * features take a fixed amount of memory. */
+md_status roi_heads_score(struct roi_heads *heads, struct stream *stream, struct workspace *workspace,
+                          struct roi_output *out, const struct roi_batch *batch,
+                          const struct tensor pyramid[FPN_LEVELS]);
 md_status roi_heads_losses(struct roi_heads *heads, struct stream *stream, struct workspace *workspace,
                            struct roi_losses *out, const struct roi_output *output,
                            const struct roi_batch *batch, bool gradients);

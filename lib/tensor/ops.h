@@ -231,6 +231,10 @@ typedef md_status rois_from_boxes_fn(struct stream *stream, struct tensor *rois,
                                      struct tensor *rows, const struct tensor *boxes,
                                      const struct tensor *counts);
 
+/* A list of `rows` [1] rows cut into parts of `size`: counts [parts] = how many are in each. */
+typedef md_status part_rows_fn(struct stream *stream, struct tensor *counts,
+                               const struct tensor *rows, int64_t size);
+
 struct roi_target_inputs {
     const struct tensor *boxes;                        /* [n,q,4] */
     const struct tensor *index, *index_counts;         /* [n,b], [n,2] of sample */
@@ -358,8 +362,8 @@ typedef md_status all_finite_fn(struct stream *stream, struct tensor *out, const
     X(linear_forward) X(linear_backward_input) X(linear_backward_weight)                \
     X(maxpool_forward) X(maxpool_backward) X(upsample_add) X(upsample_backward)         \
     X(image_to_tensor) X(anchors) X(topk) X(rpn_decode) X(nms) X(merge_proposals)       \
-    X(match) X(sample) X(append_boxes) X(rois_from_boxes) X(roi_targets)                \
-    X(roi_align_forward) X(roi_align_backward)                                          \
+    X(match) X(sample) X(append_boxes) X(rois_from_boxes) X(part_rows)                  \
+    X(roi_targets) X(roi_align_forward) X(roi_align_backward)                           \
     X(rpn_loss) X(softmax) X(softmax_loss) X(box_loss) X(detect)                        \
     X(sgd_step) X(sum_squares) X(all_finite)
 

@@ -190,6 +190,19 @@ fail:
     return st;
 }
 
+md_status op_part_rows(struct stream *stream, struct tensor *counts, const struct tensor *rows,
+                       int64_t size)
+{
+    md_status st = MD_OK;
+    TRY(EXPECT(counts, TENSOR_I32, SHAPE_ANY));
+    TRY(EXPECT(rows, TENSOR_I32, 1));
+    TRY(REQUIRE(size > 0 && size <= INT32_MAX));
+    if (!stream->measuring)
+        TRY(ENTRY(stream)->part_rows(stream, counts, rows, size));
+fail:
+    return st;
+}
+
 md_status op_roi_targets(struct stream *stream, struct tensor *rois, struct tensor *classes,
                          struct tensor *targets, struct tensor *rows,
                          const struct roi_target_inputs *in)

@@ -282,6 +282,9 @@ static void targets_case(struct lab *lab, struct random *random, int variant)
     struct tensor plain = lab_f32(lab, SHAPE(n * p, 5), NULL),
                   plain_rows = lab_i32(lab, SHAPE(1), NULL);
     LAB_OK(op_rois_from_boxes(lab->stream, &plain, &plain_rows, &proposals, &p_counts));
+    struct tensor parts = lab_i32(lab, SHAPE(4), NULL);
+    LAB_OK(op_part_rows(lab->stream, &parts, &plain_rows, 1 + p / 3));
+    lab_keep(lab, "part rows", &parts, 0);
     lab_keep(lab, "append boxes", &boxes, 0);
     lab_keep(lab, "match", &match, 0);
     lab_keep(lab, "label", &label, 0);

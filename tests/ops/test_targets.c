@@ -240,6 +240,27 @@ START_TEST(rows_of_two_images)
 }
 END_TEST
 
+START_TEST(parts_share_the_rows)
+{
+    static const struct {
+        int32_t rows, counts[3];
+    } cases[] = {{0, {0, 0, 0}}, {1, {1, 0, 0}},  {4, {4, 0, 0}},
+                 {5, {4, 1, 0}}, {12, {4, 4, 4}}, {10, {4, 4, 2}}};
+    struct lab lab;
+    lab_open_ref(&lab);
+    struct tensor counts = lab_i32(&lab, SHAPE(3), NULL);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct tensor rows = lab_i32(&lab, SHAPE(1), &cases[i].rows);
+        LAB_OK(op_part_rows(lab.stream, &counts, &rows, 4));
+        ck_assert_mem_eq(lab_ints(&lab, &counts), cases[i].counts, sizeof cases[i].counts);
+    }
+    ck_assert_int_eq(op_part_rows(lab.stream, &counts, &counts, 4), MD_EINVAL);
+    ck_assert_int_eq(op_part_rows(lab.stream, &counts, &(struct tensor){0}, 0), MD_EINVAL);
+    lab_close(&lab);
+}
+END_TEST
+
 SUITE("ops/targets", TEST(zero_iou_truth_as_detectron2_or_not), TEST(low_quality_keeps_the_match),
       TEST(thresholds_ties_and_counts), TEST(sample_sizes_and_groups),
-      TEST(sample_takes_the_smallest_keys), TEST(sample_is_uniform), TEST(rows_of_two_images))
+      TEST(sample_takes_the_smallest_keys), TEST(sample_is_uniform), TEST(rows_of_two_images),
+      TEST(parts_share_the_rows))

@@ -11,6 +11,7 @@
 #define cpu_sample           ref_sample
 #define cpu_append_boxes     ref_append_boxes
 #define cpu_rois_from_boxes  ref_rois_from_boxes
+#define cpu_part_rows        ref_part_rows
 #define cpu_roi_targets      ref_roi_targets
 #define cpu_rpn_loss         ref_rpn_loss
 #define cpu_softmax          ref_softmax

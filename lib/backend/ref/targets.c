@@ -180,6 +180,17 @@ md_status ref_rois_from_boxes(struct stream *stream, struct tensor *rois, struct
     return MD_OK;
 }
 
+md_status ref_part_rows(struct stream *stream, struct tensor *counts, const struct tensor *rows,
+                        int64_t size)
+{
+    (void)stream;
+    for (int64_t part = 0; part < counts->shape.dims[0]; part++) {
+        const int64_t left = i32(rows)[0] - part * size;
+        i32(counts)[part] = (int32_t)(left < 0 ? 0 : left < size ? left : size);
+    }
+    return MD_OK;
+}
+
 md_status ref_roi_targets(struct stream *stream, struct tensor *rois, struct tensor *classes,
                           struct tensor *targets, struct tensor *rows,
                           const struct roi_target_inputs *in)
