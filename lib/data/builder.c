@@ -47,6 +47,13 @@ md_status builder_add_image(struct dataset_builder *builder, const char *name, i
     return MD_OK;
 }
 
+void builder_set_origin(struct dataset_builder *builder, const char *file, size_t line)
+{
+    struct dataset_image *image = &builder->images[builder->image_count - 1];
+    image->origin = file;
+    image->origin_line = line;
+}
+
 md_status builder_add_annotation(struct dataset_builder *builder, size_t image,
                                  const struct annotation *annotation)
 {

@@ -22,6 +22,8 @@ void builder_init(struct dataset_builder *builder, struct memory *memory);
 /* The text is copied. Indices count up from 0. */
 md_status builder_add_image(struct dataset_builder *builder, const char *name, int64_t id,
                             int width, int height);
+/* Where the last image added is named. `file` lives as long as the builder, then the data set. */
+void      builder_set_origin(struct dataset_builder *builder, const char *file, size_t line);
 md_status builder_add_annotation(struct dataset_builder *builder, size_t image,
                                  const struct annotation *annotation);
 md_status builder_add_class(struct dataset_builder *builder, const char *name, int64_t id);

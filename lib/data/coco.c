@@ -7,12 +7,19 @@
 #include "core/strings.h"
 #include "data/builder.h"
 #include "data/coco_reader.h"
+#include "data/problems.h"
 #include "data/store.h"
 
 enum { PROBE_THREADS = 4 };
 
+struct line_counter {
+    size_t offset, line; /* line 0: not begun */
+};
+
 struct coco_data {
     struct coco_lists lists;
+    const char *origin; /* the path, kept with the data set when it is checked */
+    struct line_counter lines;
     const char *folder;
     const char *const *classes; /* the caller's; NULL: the file's */
     int class_count;
@@ -27,7 +34,7 @@ static int by_id(const void *left, const void *right)
     return (a > b) - (a < b);
 }
 
-/* Sorts, and finds the first id that occurs twice. */
+/* Sorts, and finds ids that occur twice. */
 static md_status sort_unique(const struct coco_lists *lists, void *items, size_t count, size_t size,
                              size_t offset_at, const char *what)
 {
@@ -41,11 +48,32 @@ static md_status sort_unique(const struct coco_lists *lists, void *items, size_t
         memcpy(&previous, item + (i - 1) * size, sizeof previous);
         memcpy(&id, item + i * size, sizeof id);
         memcpy(&offset, item + i * size + offset_at, sizeof offset);
-        if (previous == id)
-            return ERROR(MD_EFORMAT, "%s:%zu: two %s have id %lld; ids must be unique", lists->path,
-                         coco_line(lists, offset), what, (long long)id);
+        if (previous != id)
+            continue;
+        md_status st = ERROR(MD_EFORMAT, "%s:%zu: two %s have id %lld; ids must be unique",
+                             lists->path, coco_line(lists, offset), what, (long long)id);
+        st = problem_pass_over(lists->problems, lists->path, st);
+        if (st < 0)
+            return st;
     }
     return MD_OK;
+}
+
+/* ---- lines ---------------------------------------------------------------- */
+
+/* For many offsets, mostly in the order of the file: each line break is counted once. */
+static size_t line_at(struct line_counter *counter, const struct coco_lists *lists, size_t offset)
+{
+    if (offset < counter->offset || counter->line == 0)
+        *counter = (struct line_counter){.line = 1};
+    const char *limit = lists->text + (offset < lists->size ? offset : lists->size);
+    const char *at = lists->text + counter->offset;
+    while ((at = memchr(at, '\n', (size_t)(limit - at))) != NULL) {
+        counter->line++;
+        at++;
+    }
+    counter->offset = (size_t)(limit - lists->text);
+    return counter->line;
 }
 
 /* ---- images --------------------------------------------------------------- */
@@ -57,11 +85,14 @@ static md_status add_images(struct coco_data *data)
                                offsetof(struct coco_image, offset), "images");
     for (size_t i = 0; i < lists->image_count && st == MD_OK; i++) {
         const struct coco_image *image = &lists->images[i];
-        if (!path_stays_inside(data->folder, image->name))
+        if (!lists->problems && !path_stays_inside(data->folder, image->name))
             return ERROR(MD_EFORMAT,
                          "%s:%zu: \"%s\" leads out of the image folder %s; name files inside it",
                          lists->path, coco_line(lists, image->offset), image->name, data->folder);
         st = builder_add_image(&data->builder, image->name, image->id, image->width, image->height);
+        if (st == MD_OK && lists->problems)
+            builder_set_origin(&data->builder, data->origin,
+                               line_at(&data->lines, lists, image->offset));
     }
     return st;
 }
@@ -175,7 +206,8 @@ static md_status add_annotation(struct coco_data *data, const struct coco_annota
                              data->classes, data->class_count);
     float box[4];
     memcpy(box, from->box, sizeof box);
-    int changed = image->width > 0 ? box_clip(box, image->width, image->height) : 0;
+    bool judged = image->width > 0 && !lists->problems;
+    int changed = judged ? box_clip(box, image->width, image->height) : 0;
     if (changed < 0)
         return ERROR(
             MD_EFORMAT,
@@ -186,6 +218,8 @@ static md_status add_annotation(struct coco_data *data, const struct coco_annota
     *clipped += changed > 0;
     struct annotation annotation = {
         .class_id = category->class_id, .crowd = from->crowd, .area = from->area, .id = from->id};
+    if (lists->problems)
+        annotation.line = (uint32_t)line_at(&data->lines, lists, from->offset);
     memcpy(annotation.box, from->box,
            sizeof annotation.box); /* unclipped: AP is defined on the file's boxes */
     return builder_add_annotation(&data->builder, (size_t)(image - lists->images), &annotation);
@@ -205,8 +239,13 @@ static md_status build(struct coco_data *data, const struct log *log, struct dat
     TRY(add_classes(data));
     TRY(check_annotation_ids(lists));
     for (size_t i = 0; i < lists->annotation_count; i++)
-        TRY(add_annotation(data, &lists->annotations[i], &checks.clipped));
+        TRY(problem_pass_over(lists->problems, lists->path,
+                              add_annotation(data, &lists->annotations[i], &checks.clipped)));
     TRY(builder_finish(&data->builder, data->folder, NULL, &dataset));
+    if (lists->problems) {
+        *out = dataset;
+        return MD_OK;
+    }
     TRY(dataset_probe_sizes(dataset, dataset->image_count > PROBE_THREADS ? PROBE_THREADS : 0));
     TRY(checks_run(dataset, &checks));
     TRY(checks_report(dataset, &checks, log, lists->path));
@@ -217,22 +256,40 @@ fail:
     return st;
 }
 
+/* `data` with what the caller wants; the rest is set here. */
+static md_status open_file(struct coco_data *data, struct memory *memory, const char *path,
+                           struct problem_list *problems, const struct log *log,
+                           struct dataset **out)
+{
+    struct file_bytes bytes = {0};
+    md_status st = file_map(&bytes, memory, path);
+    if (st < 0)
+        return st;
+    coco_lists_init(&data->lists, memory, path);
+    data->lists.problems = problems;
+    builder_init(&data->builder, memory);
+    st = coco_read(&data->lists, bytes.data, bytes.size);
+    if (st == MD_OK && problems)
+        st = arena_copy_string(&data->builder.arena, &data->origin, path, strlen(path));
+    if (st == MD_OK)
+        st = build(data, log, out);
+    builder_free(&data->builder);
+    coco_lists_free(&data->lists);
+    file_bytes_free(&bytes);
+    return st;
+}
+
 md_status dataset_open_coco(struct dataset **out, struct memory *memory, const struct log *log,
                             const char *path, const char *folder, const char *const *classes,
                             int class_count)
 {
     struct coco_data data = {.folder = folder, .classes = classes, .class_count = class_count};
-    struct file_bytes bytes = {0};
-    md_status st = file_map(&bytes, memory, path);
-    if (st < 0)
-        return st;
-    coco_lists_init(&data.lists, memory, path);
-    builder_init(&data.builder, memory);
-    st = coco_read(&data.lists, bytes.data, bytes.size);
-    if (st == MD_OK)
-        st = build(&data, log, out);
-    builder_free(&data.builder);
-    coco_lists_free(&data.lists);
-    file_bytes_free(&bytes);
-    return st;
+    return open_file(&data, memory, path, NULL, log, out);
+}
+
+md_status coco_open_checked(struct dataset **out, struct memory *memory,
+                            struct problem_list *problems, const char *path, const char *folder)
+{
+    struct coco_data data = {.folder = folder};
+    return open_file(&data, memory, path, problems, NULL, out);
 }

@@ -2,11 +2,13 @@
 #include "data/coco_reader.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "core/error.h"
 #include "core/json.h"
 #include "data/builder.h"
+#include "data/problems.h"
 
 /* ---- values --------------------------------------------------------------- */
 
@@ -248,6 +250,23 @@ static md_status read_annotation(struct coco_lists *lists, struct json *json, si
 
 typedef md_status element_fn(struct coco_lists *lists, struct json *json, size_t offset);
 
+/* The element as it was found wrong somewhere within: back to its start, and over it. */
+static md_status pass_over(struct coco_lists *lists, struct json *json, const struct json *start,
+                           md_status st)
+{
+    char error[512];
+    struct buffer text = json->text; /* may have moved since */
+    if (!lists->problems || st != MD_EFORMAT)
+        return st;
+    snprintf(error, sizeof error, "%s", error_text());
+    *json = *start;
+    json->text = text;
+    st = json_skip(json);
+    if (st < 0)
+        return st; /* it is no JSON: nothing goes on from here */
+    return problem_pass_over(lists->problems, lists->path, error_restore(MD_EFORMAT, error));
+}
+
 static md_status read_list(struct coco_lists *lists, struct json *json, const char *key,
                            element_fn *element)
 {
@@ -262,7 +281,10 @@ static md_status read_list(struct coco_lists *lists, struct json *json, const ch
             return st;
         if (json->token != JSON_OBJECT_BEGIN)
             return json_fail(json, "\"%s\" must be a list of objects", key);
+        const struct json start = *json;
         st = element(lists, json, (size_t)(json->at - json->start));
+        if (st < 0)
+            st = pass_over(lists, json, &start, st);
         if (st < 0)
             return st;
     }

@@ -6,6 +6,8 @@
 
 #include "core/arena.h"
 
+struct problem_list;
+
 struct coco_image {
     int64_t     id;
     const char *name;
@@ -32,6 +34,7 @@ struct coco_annotation {
 struct coco_lists {
     struct memory          *memory;
     const char             *path; /* borrowed */
+    struct problem_list    *problems; /* not NULL: bad elements become entries and are passed over */
     const char             *text;
     size_t                  size;
     struct arena            names;

@@ -10,6 +10,7 @@
 #include "core/strings.h"
 #include "data/builder.h"
 #include "data/csv_reader.h"
+#include "data/problems.h"
 #include "data/store.h"
 
 enum { PROBE_THREADS = 4, NAME_BYTES = 128 };
@@ -34,6 +35,8 @@ struct csv_data {
     const char *path, *folder;
     const char *const *classes; /* the caller's; NULL: the file's */
     int class_count;
+    struct problem_list *problems; /* not NULL: opened to be checked */
+    const char *origin;            /* `path`, kept with the data set when it is checked */
     struct csv_reader reader;
     struct dataset_builder builder;
     struct string_table images, names; /* of the classes found */
@@ -150,6 +153,8 @@ static md_status row_image(struct csv_data *data, size_t *index)
     md_status st = string_table_add(&data->images, name, index);
     if (st >= 0)
         st = builder_add_image(&data->builder, name, (int64_t)*index + 1, 0, 0);
+    if (st >= 0)
+        builder_set_origin(&data->builder, data->origin, line);
     return st;
 }
 
@@ -236,6 +241,7 @@ static md_status read_row(struct csv_data *data, size_t header_fields)
     annotation.area =
         (annotation.box[2] - annotation.box[0]) * (annotation.box[3] - annotation.box[1]);
     data->lines[data->builder.annotation_count] = reader->row_line;
+    annotation.line = (uint32_t)reader->row_line;
     return builder_add_annotation(&data->builder, image, &annotation);
 }
 
@@ -244,7 +250,7 @@ static md_status read_rows(struct csv_data *data)
     size_t header_fields = data->reader.field_count;
     md_status st = MD_OK;
     while ((st = csv_next(&data->reader)) == MD_OK) {
-        st = read_row(data, header_fields);
+        st = problem_pass_over(data->problems, data->path, read_row(data, header_fields));
         if (st < 0)
             return st;
     }
@@ -337,6 +343,10 @@ static md_status build(struct csv_data *data, const struct log *log, struct data
     TRY(read_rows(data));
     TRY(settle_classes(data));
     TRY(builder_finish(&data->builder, data->folder, NULL, &dataset));
+    if (data->problems) {
+        *out = dataset;
+        return MD_OK;
+    }
     TRY(dataset_probe_sizes(dataset, dataset->image_count > PROBE_THREADS ? PROBE_THREADS : 0));
     TRY(clip_boxes(data, dataset, &checks.clipped));
     TRY(checks_run(dataset, &checks));
@@ -345,6 +355,30 @@ static md_status build(struct csv_data *data, const struct log *log, struct data
     return MD_OK;
 fail:
     dataset_free(dataset);
+    return st;
+}
+
+static md_status open_file(struct csv_data *data, const struct log *log, struct dataset **out)
+{
+    struct memory *memory = data->memory;
+    struct file_bytes bytes = {0};
+    md_status st = file_map(&bytes, memory, data->path);
+    if (st < 0)
+        return st;
+    builder_init(&data->builder, memory);
+    string_table_init(&data->images, memory);
+    string_table_init(&data->names, memory);
+    st = csv_open(&data->reader, memory, data->path, bytes.data, bytes.size);
+    if (st == MD_OK && data->problems)
+        st = arena_copy_string(&data->builder.arena, &data->origin, data->path, strlen(data->path));
+    if (st == MD_OK)
+        st = build(data, log, out);
+    csv_close(&data->reader);
+    string_table_free(&data->names);
+    string_table_free(&data->images);
+    builder_free(&data->builder);
+    memory_free(memory, data->lines);
+    file_bytes_free(&bytes);
     return st;
 }
 
@@ -357,21 +391,12 @@ md_status dataset_open_csv(struct dataset **out, struct memory *memory, const st
                             .folder = folder,
                             .classes = classes,
                             .class_count = class_count};
-    struct file_bytes bytes = {0};
-    md_status st = file_map(&bytes, memory, path);
-    if (st < 0)
-        return st;
-    builder_init(&data.builder, memory);
-    string_table_init(&data.images, memory);
-    string_table_init(&data.names, memory);
-    st = csv_open(&data.reader, memory, path, bytes.data, bytes.size);
-    if (st == MD_OK)
-        st = build(&data, log, out);
-    csv_close(&data.reader);
-    string_table_free(&data.names);
-    string_table_free(&data.images);
-    builder_free(&data.builder);
-    memory_free(memory, data.lines);
-    file_bytes_free(&bytes);
-    return st;
+    return open_file(&data, log, out);
+}
+
+md_status csv_open_checked(struct dataset **out, struct memory *memory,
+                           struct problem_list *problems, const char *path, const char *folder)
+{
+    struct csv_data data = {.memory = memory, .path = path, .folder = folder, .problems = problems};
+    return open_file(&data, NULL, out);
 }

@@ -120,11 +120,32 @@ static md_status open_toy(struct dataset **out, struct memory *memory, const cha
     return toy_open(out, memory, (size_t)numbers[0], (uint64_t)numbers[1], classes, class_count);
 }
 
-md_status dataset_open(struct dataset **out, struct memory *memory, const struct log *log,
-                       const char *spec, const char *const *classes, int class_count)
+/* Who opens it: for use with a log and perhaps the classes of a model, or to be checked. */
+struct opening {
+    struct memory *memory;
+    const struct log *log;
+    const char *const *classes;
+    int class_count;
+    struct problem_list *problems; /* NULL: for use */
+};
+
+static md_status open_pair(const struct opening *how, bool csv, const char *file,
+                           const char *folder, struct dataset **out)
 {
+    if (how->problems)
+        return csv ? csv_open_checked(out, how->memory, how->problems, file, folder)
+                   : coco_open_checked(out, how->memory, how->problems, file, folder);
+    return csv ? dataset_open_csv(out, how->memory, how->log, file, folder, how->classes,
+                                  how->class_count)
+               : dataset_open_coco(out, how->memory, how->log, file, folder, how->classes,
+                                   how->class_count);
+}
+
+static md_status open_spec(const struct opening *how, const char *spec, struct dataset **out)
+{
+    struct memory *memory = how->memory;
     if (strncmp(spec, "toy:", 4) == 0)
-        return open_toy(out, memory, spec, classes, class_count);
+        return open_toy(out, memory, spec, how->classes, how->class_count);
     bool csv = strncmp(spec, "csv:", 4) == 0;
     if (!csv && strncmp(spec, "coco:", 5) != 0)
         return ERROR(
@@ -136,13 +157,25 @@ md_status dataset_open(struct dataset **out, struct memory *memory, const struct
     char *file = NULL;
     const char *folder = NULL;
     TRY(split_paths(memory, spec, strchr(spec, ':') + 1, &file, &folder));
-    if (csv)
-        TRY(dataset_open_csv(out, memory, log, file, folder, classes, class_count));
-    else
-        TRY(dataset_open_coco(out, memory, log, file, folder, classes, class_count));
+    TRY(open_pair(how, csv, file, folder, out));
 fail:
     memory_free(memory, file);
     return st;
+}
+
+md_status dataset_open(struct dataset **out, struct memory *memory, const struct log *log,
+                       const char *spec, const char *const *classes, int class_count)
+{
+    const struct opening how = {
+        .memory = memory, .log = log, .classes = classes, .class_count = class_count};
+    return open_spec(&how, spec, out);
+}
+
+md_status dataset_open_checked(struct dataset **out, struct memory *memory,
+                               struct problem_list *problems, const char *spec)
+{
+    const struct opening how = {.memory = memory, .problems = problems};
+    return open_spec(&how, spec, out);
 }
 
 /* ---- reading -------------------------------------------------------------- */

@@ -8,11 +8,14 @@
 #include "core/memory.h"
 #include "md/image.h"
 
+struct problem_list;
+
 struct annotation {
     float   box[4];   /* x0, y0, x1, y1 in pixels of the oriented image */
     int     class_id; /* 0 .. class_count - 1 */
     bool    crowd;
     float   area;     /* the file's (COCO "area"), else the box's */
+    uint32_t line;    /* of the file of annotations; 0: not kept */
     int64_t id;       /* the file's (COCO), else 1, 2, ... */
 };
 
@@ -22,6 +25,8 @@ struct dataset_image {
     int         width, height; /* 0: not known before the image is read */
     size_t      first, count;  /* annotations[first .. first + count) */
     size_t      source_index;  /* what a source's read_image is asked for; kept by a split */
+    const char *origin;        /* file that names the image, when opened to be checked; else NULL */
+    size_t      origin_line;   /* 0: not kept */
 };
 
 /* Where pixels come from when not from a folder of files. */
@@ -62,6 +67,12 @@ md_status dataset_open_coco(struct dataset **out, struct memory *memory, const s
                             const char *folder, const char *const *classes, int class_count);
 md_status dataset_open_toy(struct dataset **out, struct memory *memory, size_t count, uint64_t seed);
 void      dataset_free(struct dataset *dataset);
+
+/* To be checked: rows and elements that no data set could hold become entries of `problems` and are
+ * passed over, boxes stay as they stand in the file, no image is looked at, and annotations and images
+ * know their place. What makes the file as a whole useless is an error as before. */
+md_status dataset_open_checked(struct dataset **out, struct memory *memory,
+                               struct problem_list *problems, const char *spec);
 
 /* Oriented RGB8 pixels. A size that differs from the annotation file's is MD_EMISMATCH. */
 md_status dataset_read_image(const struct dataset *dataset, size_t index, struct memory *memory,

@@ -48,6 +48,12 @@ int class_find(const char *const *classes, int class_count, const char *name); /
 md_status class_unknown(const char *path, size_t line, const char *name, const char *const *classes,
                         int class_count);
 
+/* dataset_open_csv and _coco for dataset_open_checked. */
+md_status csv_open_checked(struct dataset **out, struct memory *memory, struct problem_list *problems,
+                           const char *path, const char *folder);
+md_status coco_open_checked(struct dataset **out, struct memory *memory, struct problem_list *problems,
+                            const char *path, const char *folder);
+
 /* dataset_open_toy with the caller's list of classes (may be NULL). */
 md_status toy_open(struct dataset **out, struct memory *memory, size_t count, uint64_t seed,
                    const char *const *classes, int class_count);
