@@ -34,11 +34,14 @@ static const struct field fields[] = {
     FIELD("DATALOADER.NUM_WORKERS", INT, solver.num_workers, 0, 256),
     FLAG("DATALOADER.ASPECT_RATIO_GROUPING", input.aspect_ratio_grouping),
     FLAG("DATALOADER.FILTER_EMPTY_ANNOTATIONS", input.filter_empty),
+    FLAG("DATALOADER.REPEAT_SQRT", input.repeat_sqrt),
+    FLAG("INPUT.CROP.ENABLED", input.crop.enabled),
     FIELD("INPUT.MAX_SIZE_TEST", INT, input.max_size_test, 1, TYPED_MAX_EDGE),
     FIELD("INPUT.MAX_SIZE_TRAIN", INT, input.max_size_train, 1, TYPED_MAX_EDGE),
     FIELD("INPUT.MIN_SIZE_TEST", INT, input.min_size_test, 0, TYPED_MAX_EDGE),
     FIELD("MDET.EARLY_STOP.MIN_DELTA", DOUBLE, solver.early_stop_min_delta, 0, HUGE_VAL),
     FIELD("MDET.EARLY_STOP.PATIENCE", INT64, solver.early_stop_patience, 0, ITERATIONS),
+    FIELD("MDET.INPUT.LIGHTING", DOUBLE, input.lighting, 0, 1e6),
     FLAG("MDET.SKIP_BROKEN_IMAGES", input.skip_broken_images),
     FIELD("MODEL.ANCHOR_GENERATOR.OFFSET", FLOAT, model.anchor_offset, 0, 0.999),
     FIELD("MODEL.BACKBONE.FREEZE_AT", INT, model.freeze_at, 0, 5),
@@ -147,14 +150,15 @@ static md_status read_input(const struct config *config, struct input_config *ou
 {
     static const char *const formats[] = {"BGR", "RGB", NULL};
     static const char *const samplings[] = {"choice", "range", NULL};
-    static const char *const flips[] = {"horizontal", "none", NULL};
+    static const char *const flips[] = {"horizontal", "vertical", "none", NULL};
     struct numbers sizes;
     int word = 0;
     md_status st = MD_OK;
     TRY(typed_read_word(config, "INPUT.FORMAT", formats, &word));
     out->bgr = word == 0;
     TRY(typed_read_word(config, "INPUT.RANDOM_FLIP", flips, &word));
-    out->flip_probability = word == 0 ? 0.5 : 0.0;
+    out->flip_probability = word == 2 ? 0.0 : 0.5;
+    out->flip_vertical = word == 1;
     TRY(typed_read_word(config, "INPUT.MIN_SIZE_TRAIN_SAMPLING", samplings, &word));
     out->min_size_train_range = word == 1;
     TRY(typed_read_integers(config, "INPUT.MIN_SIZE_TRAIN", 0, TYPED_MAX_EDGE, CONFIG_MAX_MIN_SIZES,
@@ -168,6 +172,8 @@ static md_status read_input(const struct config *config, struct input_config *ou
     for (size_t i = 0; i < sizes.count; i++)
         out->min_size_train[i] = (int)sizes.items[i];
     out->min_size_train_count = (int)sizes.count;
+    TRY(typed_read_augment(config, out));
+    TRY(typed_read_sampler(config, out));
 fail:
     return st;
 }

@@ -55,14 +55,28 @@ struct model_config {
     int   detections_per_image;
 };
 
+/* A random part of a training image: shares of it, or pixels. */
+struct crop_config {
+    bool   enabled, absolute;
+    bool   range;   /* relative: a share from size to 1; absolute: pixels from size[0] to size[1] */
+    double size[2]; /* height, width */
+};
+
 struct input_config {
     bool bgr; /* INPUT.FORMAT */
     int  min_size_train[CONFIG_MAX_MIN_SIZES];
     int  min_size_train_count;
     bool min_size_train_range; /* MIN_SIZE_TRAIN_SAMPLING == "range" */
     int  max_size_train, min_size_test, max_size_test;
-    double flip_probability; /* RANDOM_FLIP horizontal: 0.5; none: 0 */
+    double flip_probability; /* RANDOM_FLIP none: 0, else 0.5 */
+    bool flip_vertical;
+    struct crop_config crop;
+    double brightness[2], contrast[2], saturation[2]; /* MDET.INPUT: least, most */
+    double lighting;
     bool aspect_ratio_grouping, filter_empty;
+    double repeat_threshold; /* 0 without RepeatFactorTrainingSampler */
+    bool repeat_sqrt;
+    double subset_ratio;     /* 1 without RandomSubsetTrainingSampler */
     bool skip_broken_images;     /* MDET.SKIP_BROKEN_IMAGES */
 };
 

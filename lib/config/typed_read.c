@@ -2,6 +2,7 @@
 #include "config/typed_read.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "core/error.h"
@@ -28,8 +29,11 @@ md_status typed_read_word(const struct config *config, const char *key, const ch
             return MD_OK;
         }
     }
-    return ERROR(MD_EUNSUPPORTED, "%s is '%s'; possible are %s, %s%s%s", key, text, words[0],
-                 words[1], words[2] ? ", " : "", words[2] ? words[2] : "");
+    char possible[160] = "";
+    for (size_t i = 0, used = 0; words[i] && used < sizeof possible; i++)
+        used += (size_t)snprintf(possible + used, sizeof possible - used, "%s%s", i ? ", " : "",
+                                 words[i]);
+    return ERROR(MD_EUNSUPPORTED, "%s is '%s'; possible are %s", key, text, possible);
 }
 
 static md_status read_numbers(const struct config *config, const char *key, size_t fewest,

@@ -15,7 +15,7 @@ struct numbers {
 /* least <= value <= most; nan is refused too. */
 md_status typed_read_number(const struct config *config, const char *key, double least, double most,
                             double *out);
-/* One of the two or three words; *out is its index. The list ends with NULL. */
+/* One of the words; *out is its index. The list ends with NULL. */
 md_status typed_read_word(const struct config *config, const char *key, const char *const *words, int *out);
 /* Exactly `count` numbers (at most CONFIG_MAX_MIN_SIZES). */
 md_status typed_read_floats(const struct config *config, const char *key, size_t count, double least,
@@ -26,5 +26,9 @@ md_status typed_read_integers(const struct config *config, const char *key, doub
 
 /* The part of config_typed that says what the network is (typed_model.c). */
 md_status typed_read_model(const struct config *config, struct model_config *out);
+
+/* What is done to training images, and in which order they come (typed_augment.c). */
+md_status typed_read_augment(const struct config *config, struct input_config *out);
+md_status typed_read_sampler(const struct config *config, struct input_config *out);
 
 #endif

@@ -12,6 +12,7 @@
 
 #include "core/error.h"
 #include "data/augment.h"
+#include "data/repeat.h"
 #include "data/sampler.h"
 #include "image/image.h"
 
@@ -48,6 +49,7 @@ struct loader {
     uint8_t *group;   /* [image_count] 0, 1, GROUP_UNUSED */
     uint32_t *images; /* those in use */
     uint32_t count;
+    float *repeats;       /* [count] how often each comes; NULL: once */
     atomic_uchar *broken; /* [image_count] found unreadable */
     atomic_size_t broken_count;
     struct sampler sampler;
@@ -262,6 +264,10 @@ static md_status check_options(const struct loader_options *options)
         return ERROR(MD_EINVAL,
                      "%d loader threads reading %d batches ahead; at most %d and %d are possible",
                      options->threads, options->read_ahead, MAX_THREADS, MAX_READ_AHEAD);
+    if (!(options->repeat_threshold >= 0 && options->repeat_threshold <= 1 &&
+          options->subset_ratio >= 0 && options->subset_ratio <= 1))
+        return ERROR(MD_EINVAL, "a repeat threshold of %g, a subset of %g; 0 to 1 are possible",
+                     options->repeat_threshold, options->subset_ratio);
     return augment_check(&options->augment);
 }
 
@@ -313,6 +319,40 @@ static md_status choose_images(struct loader *loader)
     return MD_OK;
 }
 
+/* The same part for the whole run, as in Detectron2's RandomSubsetTrainingSampler. */
+static md_status keep_subset(struct loader *loader)
+{
+    double ratio = loader->options.subset_ratio;
+    if (ratio == 0 || ratio == 1)
+        return MD_OK;
+    struct random random = {.seed = loader->options.seed,
+                            .stream = random_stream(RANDOM_SUBSET, 0)};
+    uint32_t kept = (uint32_t)(loader->count * ratio);
+    if (kept == 0)
+        return ERROR(MD_EINVAL,
+                     "%g of %u images is none; raise MDET.DATALOADER.RANDOM_SUBSET_RATIO", ratio,
+                     (unsigned)loader->count);
+    random_shuffle(&random, loader->images, loader->count);
+    for (uint32_t i = kept; i < loader->count; i++)
+        loader->group[loader->images[i]] = GROUP_UNUSED;
+    loader->count = 0;
+    for (uint32_t i = 0; loader->count < kept; i++)
+        if (loader->group[i] != GROUP_UNUSED)
+            loader->images[loader->count++] = i;
+    return MD_OK;
+}
+
+static md_status repeat_images(struct loader *loader)
+{
+    md_status st =
+        memory_alloc(loader->memory, &loader->repeats, loader->count, sizeof *loader->repeats);
+    if (st < 0)
+        return st;
+    return repeat_factors(loader->repeats, loader->memory, loader->dataset, loader->images,
+                          loader->count, loader->options.repeat_threshold,
+                          loader->options.repeat_sqrt);
+}
+
 static md_status create_ring(struct loader *loader)
 {
     /* One slot is with the caller while the others are being filled. */
@@ -349,12 +389,17 @@ md_status loader_create(struct loader **out, struct memory *memory, const struct
     memcpy(loader->min_sizes, options->augment.min_sizes, sizes * sizeof *loader->min_sizes);
     loader->options.augment.min_sizes = loader->min_sizes;
     TRY(choose_images(loader));
+    if (options->training)
+        TRY(keep_subset(loader));
+    if (options->training && options->repeat_threshold > 0)
+        TRY(repeat_images(loader));
     TRY(memory_zeroed(memory, &loader->broken, dataset->image_count, sizeof *loader->broken));
     if (state && !state_is_possible(state, loader))
         FAIL(MD_EMISMATCH, "the saved order of images does not fit this data set and batch size; "
                            "resume with the ones that it was saved with");
-    TRY(sampler_create(&loader->sampler, memory, loader->images, loader->count, loader->group,
-                       options, state));
+    const struct sampler_images from = {loader->images, loader->group, loader->repeats,
+                                        loader->count};
+    TRY(sampler_create(&loader->sampler, memory, &from, options, state));
     loader->state = loader->sampler.state;
     if (options->threads > 0)
         TRY(pool_create(&loader->pool, memory, options->threads));
@@ -384,6 +429,7 @@ void loader_free(struct loader *loader)
         sampler_free(&loader->sampler);
     memory_free(memory, loader->broken);
     memory_free(memory, loader->images);
+    memory_free(memory, loader->repeats);
     memory_free(memory, loader->group);
     memory_free(memory, loader->min_sizes);
     memory_free(memory, loader);

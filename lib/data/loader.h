@@ -5,13 +5,31 @@
 #include "core/pool.h"
 #include "data/dataset.h"
 
-/* How one image is prepared. Detectron2's default pipeline: ResizeShortestEdge, RandomFlip. */
+/* A random part of an image: shares of its sides (0..1], or pixels, at most the image. */
+struct crop_options {
+    bool   enabled, absolute;
+    bool   range;   /* relative: size .. 1; absolute: size[0] .. size[1] for both sides */
+    double size[2]; /* height, width */
+};
+
+/* Weights are drawn from [0]..[1]; both 1: off. In this order, after all else. */
+struct color_options {
+    bool   enabled; /* false: the others do not count */
+    double brightness[2], contrast[2], saturation[2];
+    double lighting; /* standard deviation in levels; 0: off */
+};
+
+/* How one image is prepared. Detectron2's default pipeline: RandomCrop, ResizeShortestEdge, RandomFlip;
+ * then its colour augmentations. All zero but the sizes: resize alone. */
 struct augment_options {
     const int *min_sizes; /* short side: one of them, or with `range` uniform in [0]..[1] */
     int        min_size_count;
     bool       range;
     int        max_size;
-    double     flip_probability; /* horizontal */
+    double     flip_probability;
+    bool       flip_vertical; /* instead of horizontal */
+    struct crop_options  crop;
+    struct color_options color;
 };
 
 /* Where the order of images stands: enough to go on exactly there. It describes the batch that
@@ -26,7 +44,7 @@ struct loader_state {
 
 struct sample {
     size_t   image_index;         /* in the dataset */
-    md_image image;               /* RGB8, resized and flipped */
+    md_image image;               /* RGB8, as the network sees it */
     int      original_width, original_height;
     bool     flipped;
     struct annotation *annotations; /* boxes in pixels of `image`; crowd and empty ones are gone */
@@ -45,6 +63,10 @@ struct loader_options {
     /* training only: a batch is all wide or all tall (width > height) by original size */
     bool     group_by_aspect;
     bool     filter_empty;      /* training only: images without a non-crowd annotation are left out */
+    /* training only: images of classes in a smaller share of them come more often (data/repeat.h); 0: off */
+    double   repeat_threshold;
+    bool     repeat_sqrt;
+    double   subset_ratio;      /* training only: a share of the images, picked by seed; 0 and 1: all */
     /* an unreadable image is logged, counted and replaced by the next (training) or left out */
     bool     skip_broken;
     struct augment_options augment; /* not training: min_sizes[0], max_size */

@@ -1,22 +1,41 @@
 /* sampler.c - an endless stream of permutations, grouped by aspect ratio; or once through in order.
  *
- * Entry p of the stream is place p % count of permutation p / count, and permutation e is a function
- * of (seed, e): so the position alone says where the stream stands. */
+ * Position p of the stream is place p % stride of permutation p / stride, and permutation e is a
+ * function of (seed, e): so the position alone says where the stream stands. A factor of 2.3 shows an
+ * image twice in an epoch, and by chance a third time; the places that are then left over at the end of
+ * the permutation are passed over. */
 #include "data/sampler.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "core/error.h"
 #include "core/random.h"
 
-md_status sampler_create(struct sampler *sampler, struct memory *memory, const uint32_t *images,
-                         uint32_t count, const uint8_t *group, const struct loader_options *options,
+static md_status measure_epoch(uint32_t *stride, const struct sampler_images *from)
+{
+    double sum = 0;
+    for (uint32_t i = 0; i < from->count; i++)
+        sum += from->repeats ? ceil((double)from->repeats[i]) : 1;
+    if (!(sum <= UINT32_MAX))
+        return ERROR(MD_EINVAL,
+                     "an epoch would have %g images; lower DATALOADER.REPEAT_THRESHOLD or set "
+                     "REPEAT_SQRT True",
+                     sum);
+    *stride = (uint32_t)sum;
+    return MD_OK;
+}
+
+md_status sampler_create(struct sampler *sampler, struct memory *memory,
+                         const struct sampler_images *from, const struct loader_options *options,
                          const struct loader_state *state)
 {
+    md_status st = MD_OK;
     *sampler = (struct sampler){.memory = memory,
-                                .images = images,
-                                .group = group,
-                                .count = count,
+                                .images = from->images,
+                                .group = from->group,
+                                .repeats = from->repeats,
+                                .count = from->count,
                                 .batch_size = options->batch_size,
                                 .training = options->training,
                                 .epoch = UINT64_MAX};
@@ -25,21 +44,47 @@ md_status sampler_create(struct sampler *sampler, struct memory *memory, const u
         sampler->state = *state;
     if (!options->training)
         return MD_OK;
-    return memory_alloc(memory, &sampler->permutation, count, sizeof *sampler->permutation);
+    TRY(measure_epoch(&sampler->stride, from));
+    TRY(memory_alloc(memory, &sampler->permutation, sampler->stride, sizeof *sampler->permutation));
+fail:
+    return st;
+}
+
+static uint32_t times_of(const struct sampler *sampler, uint32_t index, struct random *random)
+{
+    if (!sampler->repeats)
+        return 1;
+    float whole = floorf(sampler->repeats[index]);
+    double rest = (double)(sampler->repeats[index] - whole);
+    return (uint32_t)whole + (random_uniform(random) < rest);
+}
+
+static void begin_epoch(struct sampler *sampler, uint64_t epoch)
+{
+    struct random random = {.seed = sampler->state.seed,
+                            .stream = random_stream(RANDOM_PERMUTATION, epoch)};
+    uint32_t length = 0;
+    for (uint32_t i = 0; i < sampler->count; i++)
+        for (uint32_t times = times_of(sampler, i, &random); times > 0; times--)
+            sampler->permutation[length++] = sampler->images[i];
+    random_shuffle(&random, sampler->permutation, length);
+    sampler->length = length;
+    sampler->epoch = epoch;
 }
 
 static uint32_t next_of_stream(struct sampler *sampler)
 {
-    uint64_t epoch = sampler->state.position / sampler->count;
-    if (epoch != sampler->epoch) {
-        struct random random = {.seed = sampler->state.seed,
-                                .stream = random_stream(RANDOM_PERMUTATION, epoch)};
-        memcpy(sampler->permutation, sampler->images,
-               sampler->count * sizeof *sampler->permutation);
-        random_shuffle(&random, sampler->permutation, sampler->count);
-        sampler->epoch = epoch;
+    uint64_t *position = &sampler->state.position;
+    for (;;) {
+        uint64_t epoch = *position / sampler->stride;
+        uint64_t place = *position % sampler->stride;
+        if (epoch != sampler->epoch)
+            begin_epoch(sampler, epoch);
+        *position += 1;
+        if (place < sampler->length)
+            return sampler->permutation[place];
+        *position += sampler->stride - 1 - place;
     }
-    return sampler->permutation[sampler->state.position++ % sampler->count];
 }
 
 static int next_in_order(struct sampler *sampler, uint32_t *images)

@@ -154,6 +154,20 @@ void image_flip_horizontal(md_image *image)
     }
 }
 
+void image_flip_vertical(md_image *image)
+{
+    size_t bytes = (size_t)image->width * (size_t)image_channels(image->format);
+    uint8_t *top = image->data;
+    uint8_t *bottom = image->data + (image->height - 1) * image->stride;
+    for (int y = 0; y < image->height / 2; y++, top += image->stride, bottom -= image->stride) {
+        for (size_t i = 0; i < bytes; i++) {
+            uint8_t value = top[i];
+            top[i] = bottom[i];
+            bottom[i] = value;
+        }
+    }
+}
+
 /* Where the first pixel of the upright picture comes from, and whether its rows were columns. */
 static const struct turn {
     bool from_right, from_bottom, transposed;

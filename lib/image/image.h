@@ -35,5 +35,6 @@ void      image_convert_row(uint8_t *out, md_pixel_format to, const uint8_t *in,
                             md_pixel_format from, int width);
 md_status image_convert(md_image *out, struct memory *memory, const md_image *image, md_pixel_format format);
 void      image_flip_horizontal(md_image *image); /* in place */
+void      image_flip_vertical(md_image *image);
 
 #endif

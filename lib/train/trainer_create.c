@@ -131,6 +131,34 @@ static md_status load_last(struct trainer *trainer, struct checkpoint_state *sta
 
 /* ---- parts ------------------------------------------------------------------------------ */
 
+static bool has_color(const struct input_config *input)
+{
+    const double *const ranges[] = {input->brightness, input->contrast, input->saturation};
+    for (size_t i = 0; i < sizeof ranges / sizeof ranges[0]; i++)
+        if (ranges[i][0] != 1 || ranges[i][1] != 1)
+            return true;
+    return input->lighting > 0;
+}
+
+/* Keeps a pointer to the sizes of `input`. */
+static struct augment_options augment_of(const struct input_config *input)
+{
+    const struct crop_config *crop = &input->crop;
+    return (struct augment_options){
+        .min_sizes = input->min_size_train,
+        .min_size_count = input->min_size_train_count,
+        .range = input->min_size_train_range,
+        .max_size = input->max_size_train,
+        .flip_probability = input->flip_probability,
+        .flip_vertical = input->flip_vertical,
+        .crop = {crop->enabled, crop->absolute, crop->range, {crop->size[0], crop->size[1]}},
+        .color = {.enabled = has_color(input),
+                  .brightness = {input->brightness[0], input->brightness[1]},
+                  .contrast = {input->contrast[0], input->contrast[1]},
+                  .saturation = {input->saturation[0], input->saturation[1]},
+                  .lighting = input->lighting}};
+}
+
 static md_status open_loader(struct trainer *trainer, const struct loader_state *state)
 {
     const struct trainer_options *options = &trainer->options;
@@ -143,11 +171,10 @@ static md_status open_loader(struct trainer *trainer, const struct loader_state 
         .group_by_aspect = input->aspect_ratio_grouping,
         .filter_empty = input->filter_empty,
         .skip_broken = input->skip_broken_images,
-        .augment = {.min_sizes = input->min_size_train,
-                    .min_size_count = input->min_size_train_count,
-                    .range = input->min_size_train_range,
-                    .max_size = input->max_size_train,
-                    .flip_probability = input->flip_probability},
+        .repeat_threshold = input->repeat_threshold,
+        .repeat_sqrt = input->repeat_sqrt,
+        .subset_ratio = input->subset_ratio,
+        .augment = augment_of(input),
         .threads = solver->num_workers < threads ? solver->num_workers : threads,
         .read_ahead = READ_AHEAD,
         .seed = trainer->seed};

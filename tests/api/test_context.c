@@ -110,7 +110,7 @@ START_TEST(options_of_an_older_program_are_a_beginning)
     OK(md_context_create(&context, &options));
     ck_assert_str_eq(md_context_device(context), "ref");
     OK(md_config_create(&config, context, "tiny"));
-    OK(md_config_set(config, "INPUT.CROP.ENABLED", "True")); /* would log, with a log function */
+    OK(md_config_set(config, "VIS_PERIOD", "20")); /* would log, with a log function */
     md_config_free(config);
     md_context_free(context);
 
@@ -120,7 +120,7 @@ START_TEST(options_of_an_older_program_are_a_beginning)
     options.log_user = &lines;
     OK(md_context_create(&context, &options));
     OK(md_config_create(&config, context, "tiny"));
-    OK(md_config_set(config, "INPUT.CROP.ENABLED", "True"));
+    OK(md_config_set(config, "VIS_PERIOD", "20"));
     ck_assert_int_eq(lines, 1);
     md_config_free(config);
     md_context_free(context);

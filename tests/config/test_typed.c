@@ -230,7 +230,17 @@ static const struct {
     {"SOLVER.LR_SCHEDULER_NAME", "WarmupCosineLR", "only WarmupMultiStepLR", MD_EUNSUPPORTED},
     {"VERSION", "1", "VERSION is int 1", MD_EUNSUPPORTED},
     {"INPUT.FORMAT", "L", "INPUT.FORMAT is 'L'; possible are BGR, RGB", MD_EUNSUPPORTED},
-    {"INPUT.RANDOM_FLIP", "vertical", "possible are horizontal, none", MD_EUNSUPPORTED},
+    {"INPUT.RANDOM_FLIP", "both", "possible are horizontal, vertical, none", MD_EUNSUPPORTED},
+    {"INPUT.CROP.TYPE", "square", "possible are relative, relative_range, absolute, absolute_range",
+     MD_EUNSUPPORTED},
+    {"INPUT.CROP.SIZE", "(0.5,)", "INPUT.CROP.SIZE has 1 number; it needs two", MD_EINVAL},
+    {"MDET.INPUT.BRIGHTNESS", "(1.2, 0.8)", "two numbers from 0 on, the smaller first", MD_EINVAL},
+    {"MDET.INPUT.CONTRAST", "(-0.1, 1)", "two numbers from 0 on", MD_EINVAL},
+    {"MDET.INPUT.SATURATION", "(.nan, 1)", "two numbers from 0 on", MD_EINVAL},
+    {"MDET.INPUT.LIGHTING", "-1", "MDET.INPUT.LIGHTING = -1 is not between 0", MD_EINVAL},
+    {"DATALOADER.SAMPLER_TRAIN", "InferenceSampler", "possible are TrainingSampler, Repeat",
+     MD_EUNSUPPORTED},
+    {"DATALOADER.REPEAT_THRESHOLD", "1.5", "DATALOADER.REPEAT_THRESHOLD = 1.5", MD_EINVAL},
     {"MDET.BEST.METRIC", "AP", "possible are val_loss, bbox/AP, bbox/AP50", MD_EUNSUPPORTED},
     {"MODEL.RESNETS.DEPTH", "77", "MODEL.RESNETS.DEPTH = 77", MD_EUNSUPPORTED},
     {"MODEL.RESNETS.NUM_GROUPS", "65536", "65536 x 64; the product may be 65536", MD_EINVAL},
@@ -286,6 +296,70 @@ START_TEST(refused_values_name_their_key)
         case_end(&at);
     }
     ck_assert_mem_eq(&typed, &untouched, sizeof typed);
+}
+END_TEST
+
+static const struct {
+    const char *type, *size, *error;
+} bad_crops[] = {
+    {"relative", "(-0.5, 0.5)", "-0.5 is not a share of the image"},
+    {"relative", "(0, 0.5)", "0 is not a share"},
+    {"relative_range", "(0.5, 1.1)", "1.1 is not a share"},
+    {"relative_range", "(.nan, 0.5)", "nan is not a share"},
+    {"absolute", "(0.9, 0.9)", "0.9 is not a whole number of pixels"},
+    {"absolute", "(100, 1e9)", "1e+09 is not a whole number of pixels, 1 to 65536"},
+    {"absolute_range", "(600, 384)", "600 to 384 is no range"},
+};
+
+START_TEST(impossible_crops_are_refused_when_they_are_used)
+{
+    for (size_t i = 0; i < sizeof bad_crops / sizeof bad_crops[0]; i++) {
+        case_start(&at, "tiny");
+        must_set("INPUT.CROP.TYPE", bad_crops[i].type);
+        must_set("INPUT.CROP.SIZE", bad_crops[i].size);
+        ck_assert_int_eq(config_typed(at.config, &typed), MD_OK);
+        must_set("INPUT.CROP.ENABLED", "True");
+        expect_error(config_typed(at.config, &typed), MD_EINVAL, bad_crops[i].error);
+        ck_assert_ptr_nonnull(strstr(error_text(), "INPUT.CROP.SIZE"));
+        case_end(&at);
+    }
+}
+END_TEST
+
+START_TEST(augmentation_as_structs)
+{
+    static const char *const settings[][2] = {
+        {"INPUT.CROP.ENABLED", "True"},
+        {"INPUT.CROP.TYPE", "absolute_range"},
+        {"INPUT.CROP.SIZE", "(384, 600)"},
+        {"INPUT.RANDOM_FLIP", "vertical"},
+        {"MDET.INPUT.BRIGHTNESS", "(0.8, 1.2)"},
+        {"MDET.INPUT.SATURATION", "(0, 2)"},
+        {"MDET.INPUT.LIGHTING", "25.5"},
+        {"DATALOADER.SAMPLER_TRAIN", "RepeatFactorTrainingSampler"},
+        {"DATALOADER.REPEAT_THRESHOLD", "0.001"},
+        {"MDET.DATALOADER.RANDOM_SUBSET_RATIO", "0.5"},
+    };
+    case_start(&at, "faster_rcnn_R_50_FPN_3x");
+    for (size_t i = 0; i < sizeof settings / sizeof settings[0]; i++)
+        must_set(settings[i][0], settings[i][1]);
+    ck_assert_msg(config_typed(at.config, &typed) == MD_OK, "%s", error_text());
+    const struct input_config *in = &typed.input;
+    const double pairs[][2] = {
+        {in->crop.enabled, 1},       {in->crop.absolute, 1},   {in->crop.range, 1},
+        {in->crop.size[0], 384},     {in->crop.size[1], 600},  {in->flip_vertical, 1},
+        {in->flip_probability, 0.5}, {in->brightness[0], 0.8}, {in->brightness[1], 1.2},
+        {in->contrast[0], 1},        {in->contrast[1], 1},     {in->saturation[0], 0},
+        {in->saturation[1], 2},      {in->lighting, 25.5},     {in->repeat_threshold, 0.001},
+        {in->repeat_sqrt, 1},        {in->subset_ratio, 1}, /* of another sampler */
+    };
+    CHECK_PAIRS(pairs);
+    must_set("DATALOADER.SAMPLER_TRAIN", "RandomSubsetTrainingSampler");
+    ck_assert_int_eq(config_typed(at.config, &typed), MD_OK);
+    ck_assert(in->repeat_threshold == 0 && in->subset_ratio == 0.5);
+    must_set("MDET.DATALOADER.RANDOM_SUBSET_RATIO", "0");
+    expect_error(config_typed(at.config, &typed), MD_EINVAL, "RANDOM_SUBSET_RATIO is 0");
+    case_end(&at);
 }
 END_TEST
 
@@ -347,4 +421,5 @@ END_TEST
 SUITE("config/typed", TEST(x101_as_structs), TEST(input_and_solver_as_structs),
       TEST(other_values_as_structs), TEST(blocks_by_depth_or_by_list),
       TEST(anchors_for_one_level_stand_for_all), TEST(refused_values_name_their_key),
+      TEST(impossible_crops_are_refused_when_they_are_used), TEST(augmentation_as_structs),
       TEST(groups_need_bottlenecks), TEST(every_used_key_is_read), TEST(memory_may_run_out))

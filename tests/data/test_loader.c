@@ -72,6 +72,17 @@ static struct loader_options training(int threads, int read_ahead)
                                    .seed = 77};
 }
 
+/* Everything that draws random numbers. */
+static struct loader_options with_all(struct loader_options options)
+{
+    options.repeat_threshold = 1;
+    options.subset_ratio = 0.8;
+    options.augment.flip_vertical = true;
+    options.augment.crop = (struct crop_options){true, false, true, {0.7, 0.7}};
+    options.augment.color = (struct color_options){true, {0.5, 1.5}, {0.5, 1.5}, {0.5, 1.5}, 20};
+    return options;
+}
+
 /* All that a batch holds, as one text. */
 static void fingerprint(const struct batch *batch, char hex[65])
 {
@@ -125,18 +136,20 @@ START_TEST(content_depends_on_the_state_alone)
     static const int setups[4][2] = {{0, 0}, {1, 1}, {3, 2}, {2, 5}};
     struct pictures pictures = {.status = MD_EFORMAT};
     struct dataset *dataset = make_dataset(&pictures);
-    struct loader_options options = training(0, 0);
+    const bool all = _i >= 4;
+    struct loader_options options = all ? with_all(training(0, 0)) : training(0, 0);
     struct loader *loader = create(dataset, &options, NULL);
     char want[BATCHES][65];
     struct loader_state states[BATCHES];
-    ck_assert_uint_eq(loader_image_count(loader), 19);
+    ck_assert_uint_eq(loader_image_count(loader), all ? 15 : 19); /* int(19 * 0.8) */
     for (int k = 0; k < BATCHES; k++) {
         loader_state(loader, &states[k]);
         ck_assert_uint_eq(states[k].batch, (uint64_t)k);
         fingerprint(next(loader), want[k]);
     }
     loader_free(loader);
-    options = training(setups[_i][0], setups[_i][1]);
+    options.threads = setups[_i % 4][0];
+    options.read_ahead = setups[_i % 4][1];
     for (int start = 0; start < BATCHES; start += 3) {
         loader = create(dataset, &options, &states[start]);
         for (int k = start; k < BATCHES; k++) {
@@ -173,6 +186,32 @@ START_TEST(batches_are_grouped_and_filtered)
     }
     ck_assert_int_gt(flips, 60); /* 90 expected, deviation 7 */
     ck_assert_int_lt(flips, 120);
+    done(dataset, loader);
+}
+END_TEST
+
+/* A part of the images, the same in every epoch, without what was left out standing in. */
+START_TEST(a_subset_stays_the_same)
+{
+    struct pictures pictures = {.status = MD_EFORMAT};
+    pictures.broken[2] = pictures.broken[6] = true;
+    struct dataset *dataset = make_dataset(&pictures);
+    struct loader_options options = training(0, 0);
+    bool seen[COUNT] = {false};
+    int different = 0;
+    options.subset_ratio = 0.5;
+    options.skip_broken = true;
+    struct loader *loader = create(dataset, &options, NULL);
+    ck_assert_uint_eq(loader_image_count(loader), 9);
+    for (int k = 0; k < 60; k++) {
+        const struct batch *batch = next(loader);
+        for (int i = 0; i < batch->count; i++)
+            seen[batch->samples[i].image_index] = true;
+    }
+    for (int i = 0; i < COUNT; i++)
+        different += seen[i];
+    ck_assert_int_le(different, 9);
+    ck_assert_int_ge(different, 7); /* at most two of them are broken */
     done(dataset, loader);
 }
 END_TEST
@@ -308,9 +347,9 @@ START_TEST(impossible_options_and_states_are_refused)
     struct pictures pictures = {.status = MD_EFORMAT};
     struct dataset *dataset = make_dataset(&pictures);
     const struct loader_options good = training(0, 0);
-    struct loader_options bad[8];
+    struct loader_options bad[11];
     struct loader *loader = NULL;
-    for (int i = 0; i < 8; i++)
+    for (int i = 0; i < 11; i++)
         bad[i] = good;
     bad[0].batch_size = 0;
     bad[1].batch_size = 65;
@@ -320,7 +359,10 @@ START_TEST(impossible_options_and_states_are_refused)
     bad[5].augment.min_sizes = (int[]){5, 4};
     bad[6].augment.max_size = 0;
     bad[7].augment.flip_probability = 2;
-    for (int i = 0; i < 8; i++)
+    bad[8].repeat_threshold = 1.5;
+    bad[9].subset_ratio = -0.5;
+    bad[10].subset_ratio = 0.01; /* of 19: none */
+    for (int i = 0; i < 11; i++)
         ck_assert_int_eq(loader_create(&loader, &memory, NULL, dataset, &bad[i], NULL), MD_EINVAL);
     struct loader_state state = {.pending_count = {3, 0}};
     ck_assert_int_eq(loader_create(&loader, &memory, NULL, dataset, &good, &state), MD_EMISMATCH);
@@ -338,7 +380,7 @@ START_TEST(no_failed_allocation_leaks)
     static const int threads[2] = {0, 2};
     struct pictures pictures = {.status = MD_EFORMAT};
     struct dataset *dataset = make_dataset(&pictures);
-    const struct loader_options options = training(threads[_i], 1);
+    const struct loader_options options = with_all(training(threads[_i], 1));
     for (size_t k = 0;; k++) {
         struct failing_memory failing;
         struct loader *loader = NULL;
@@ -358,8 +400,9 @@ START_TEST(no_failed_allocation_leaks)
 }
 END_TEST
 
-SUITE("data/loader", LOOP(content_depends_on_the_state_alone, 0, 4),
-      TEST(batches_are_grouped_and_filtered), TEST(evaluation_goes_through_once_in_order),
-      LOOP(broken_image_stops_or_is_replaced, 0, 2), TEST(broken_image_is_left_out_of_evaluation),
-      TEST(nothing_but_broken_images_is_an_error), TEST(lack_of_memory_is_not_skipped),
-      TEST(impossible_options_and_states_are_refused), LOOP(no_failed_allocation_leaks, 0, 2))
+SUITE("data/loader", LOOP(content_depends_on_the_state_alone, 0, 8),
+      TEST(batches_are_grouped_and_filtered), TEST(a_subset_stays_the_same),
+      TEST(evaluation_goes_through_once_in_order), LOOP(broken_image_stops_or_is_replaced, 0, 2),
+      TEST(broken_image_is_left_out_of_evaluation), TEST(nothing_but_broken_images_is_an_error),
+      TEST(lack_of_memory_is_not_skipped), TEST(impossible_options_and_states_are_refused),
+      LOOP(no_failed_allocation_leaks, 0, 2))

@@ -10,6 +10,7 @@ enum { COUNT = 37 };
 static struct memory memory;
 static uint32_t images[COUNT];
 static uint8_t group[COUNT];
+static const float *factors; /* NULL: each image once */
 
 static void make(struct sampler *sampler, int batch_size, bool training, bool grouped,
                  const struct loader_state *state)
@@ -21,8 +22,8 @@ static void make(struct sampler *sampler, int batch_size, bool training, bool gr
         images[i] = i;
         group[i] = grouped && i % 3 == 0;
     }
-    ck_assert_int_eq(sampler_create(sampler, &memory, images, COUNT, group, &options, state),
-                     MD_OK);
+    const struct sampler_images from = {images, group, factors, COUNT};
+    ck_assert_int_eq(sampler_create(sampler, &memory, &from, &options, state), MD_OK);
 }
 
 START_TEST(each_round_of_the_stream_is_a_permutation)
@@ -89,6 +90,76 @@ START_TEST(goes_on_exactly_from_any_state)
 }
 END_TEST
 
+/* Image 3 two and a half times, 10 four times, the others once. */
+static const float *repeat_some(float repeats[COUNT])
+{
+    for (int i = 0; i < COUNT; i++)
+        repeats[i] = i == 3 ? 2.5F : i == 10 ? 4 : 1;
+    return repeats;
+}
+
+START_TEST(factors_repeat_images_within_an_epoch)
+{
+    enum { EPOCHS = 400 };
+    struct sampler sampler;
+    uint32_t batch[64];
+    float repeats[COUNT];
+    int long_epochs = 0;
+    factors = repeat_some(repeats);
+    make(&sampler, 1, true, false, NULL);
+    for (int epoch = 0; epoch < EPOCHS; epoch++) {
+        int seen[COUNT] = {0};
+        do {
+            ck_assert_int_eq(sampler_next(&sampler, batch), 1);
+            seen[batch[0]]++;
+        } while (sampler.state.position % sampler.stride != 0 &&
+                 sampler.state.position % sampler.stride < sampler.length);
+        for (int i = 0; i < COUNT; i++)
+            ck_assert_msg(seen[i] == (i == 10 ? 4 : 1) ||
+                              (i == 3 && (seen[i] == 2 || seen[i] == 3)),
+                          "image %d comes %d times in epoch %d", i, seen[i], epoch);
+        long_epochs += seen[3] == 3;
+    }
+    ck_assert_int_gt(long_epochs, 150); /* 200 expected, deviation 10 */
+    ck_assert_int_lt(long_epochs, 250);
+    sampler_free(&sampler);
+}
+END_TEST
+
+START_TEST(repeated_images_go_on_exactly)
+{
+    struct sampler whole, rest;
+    uint32_t batch[64], again[64];
+    float repeats[COUNT];
+    factors = repeat_some(repeats);
+    make(&whole, 5, true, true, NULL);
+    for (int k = 0; k < 60; k++) {
+        const struct loader_state state = whole.state;
+        make(&rest, 5, true, true, &state);
+        ck_assert_int_eq(sampler_next(&whole, batch), 5);
+        ck_assert_int_eq(sampler_next(&rest, again), 5);
+        ck_assert_mem_eq(batch, again, 5 * sizeof *batch);
+        ck_assert_mem_eq(&whole.state, &rest.state, sizeof whole.state);
+        sampler_free(&rest);
+    }
+    sampler_free(&whole);
+}
+END_TEST
+
+START_TEST(endless_epochs_are_refused)
+{
+    const struct loader_options options = {.batch_size = 1, .training = true};
+    const float repeats[2] = {3e9F, 3e9F};
+    const uint32_t two[2] = {0, 1};
+    const struct sampler_images from = {two, group, repeats, 2};
+    struct sampler sampler;
+    memory_init(&memory, NULL);
+    ck_assert_int_eq(sampler_create(&sampler, &memory, &from, &options, NULL), MD_EINVAL);
+    ck_assert_ptr_nonnull(strstr(error_text(), "DATALOADER.REPEAT_THRESHOLD"));
+    ck_assert_uint_eq(atomic_load(&memory.live_blocks), 0);
+}
+END_TEST
+
 START_TEST(in_order_once_with_a_short_last_batch)
 {
     struct sampler sampler;
@@ -107,4 +178,5 @@ END_TEST
 
 SUITE("data/sampler", TEST(each_round_of_the_stream_is_a_permutation),
       TEST(batches_are_of_one_group_and_nothing_is_lost), TEST(goes_on_exactly_from_any_state),
-      TEST(in_order_once_with_a_short_last_batch))
+      TEST(factors_repeat_images_within_an_epoch), TEST(repeated_images_go_on_exactly),
+      TEST(endless_epochs_are_refused), TEST(in_order_once_with_a_short_last_batch))
