@@ -146,6 +146,24 @@ static md_status import_must_be_complete(const struct import *import)
     return MD_OK;
 }
 
+/* By pieces that fit into `values`: nothing else of the file's size is in memory. */
+static md_status write_param(const struct import *import, size_t target, float *values)
+{
+    md_status st = MD_OK;
+    md_model *model = import->model;
+    const struct param *param = model->params[target];
+    int64_t row = param_row_elements(param);
+    for (struct param_rows rows = param_next_rows(param, 0); rows.count > 0;
+         rows = param_next_rows(param, rows.first + rows.count)) {
+        TRY(weights_plan_read(&import->plan, import->file, import->targets, target, values,
+                              rows.first * row, rows.count * row));
+        TRY(param_write_rows(model->detector->params, model->stream, param, &param->value, rows,
+                             values));
+    }
+fail:
+    return st;
+}
+
 /* All checks are done. The buffer is there before the first parameter changes. */
 static md_status import_write(struct import *import)
 {
@@ -153,21 +171,12 @@ static md_status import_write(struct import *import)
     md_model *model = import->model;
     struct memory *memory = &model->context->memory;
     float *values = NULL;
-    int64_t largest = 1;
-    for (size_t i = 0; i < model->param_count; i++)
-        if (param_count(model->params[i]) > largest)
-            largest = param_count(model->params[i]);
-    TRY(memory_alloc(memory, &values, (size_t)largest, sizeof *values));
+    TRY(memory_alloc(memory, &values, (size_t)param_set_piece(model->detector->params),
+                     sizeof *values));
     pthread_mutex_lock(&model->lock);
-    for (size_t i = 0; i < model->param_count && st >= 0; i++) {
-        struct param *param = model->params[i];
-        if (import->plan.match[i] != WEIGHTS_LOADED)
-            continue;
-        st = weights_plan_read(&import->plan, import->file, import->targets, i, values,
-                               param_count(param));
-        if (st >= 0)
-            st = param_write(model->detector->params, model->stream, param, &param->value, values);
-    }
+    for (size_t i = 0; i < model->param_count && st >= 0; i++)
+        if (import->plan.match[i] == WEIGHTS_LOADED)
+            st = write_param(import, i, values);
     if (st >= 0)
         st = detector_refresh(model->detector, model->stream);
     pthread_mutex_unlock(&model->lock);

@@ -113,6 +113,20 @@ void file_bytes_free(struct file_bytes *bytes)
     *bytes = (struct file_bytes){.data = NULL};
 }
 
+void file_bytes_forget(const struct file_bytes *bytes, const void *from, size_t size)
+{
+    uintptr_t base = (uintptr_t)bytes->mapping;
+    uintptr_t begin = (uintptr_t)from;
+    long page = sysconf(_SC_PAGESIZE);
+    if (!base || begin < base || begin - base > bytes->size ||
+        size > bytes->size - (begin - base) || page < 1)
+        return;
+    size_t first = (begin - base) / (size_t)page * (size_t)page;
+    size_t end = (begin - base + size) / (size_t)page * (size_t)page;
+    if (end > first) /* advice: nothing depends on it */
+        (void)madvise((char *)bytes->mapping + first, end - first, MADV_DONTNEED);
+}
+
 bool file_exists(const char *path)
 {
     struct stat info;

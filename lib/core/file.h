@@ -21,6 +21,9 @@ struct file_bytes {
 md_status file_read(struct file_bytes *out, struct memory *memory, const char *path, size_t limit);
 md_status file_map(struct file_bytes *out, struct memory *memory, const char *path);
 void      file_bytes_free(struct file_bytes *bytes);
+/* Bytes that will hardly be read again: the pages of a mapping that end among them leave this
+ * process's memory, and come back from the file if they are read after all. */
+void      file_bytes_forget(const struct file_bytes *bytes, const void *from, size_t size);
 bool      file_exists(const char *path);
 bool      file_is_directory(const char *path);
 

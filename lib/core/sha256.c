@@ -4,7 +4,7 @@
 #include <string.h>
 
 /* The first 32 bits of the fractional parts of the cube roots of the first 64 primes. */
-static const uint32_t K[64] = {
+const uint32_t sha256_constants[64] = {
     0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1, 0x923f82a4, 0xab1c5ed5,
     0xd807aa98, 0x12835b01, 0x243185be, 0x550c7dc3, 0x72be5d74, 0x80deb1fe, 0x9bdc06a7, 0xc19bf174,
     0xe49b69c1, 0xefbe4786, 0x0fc19dc6, 0x240ca1cc, 0x2de92c6f, 0x4a7484aa, 0x5cb0a9dc, 0x76f988da,
@@ -16,9 +16,11 @@ static const uint32_t K[64] = {
 
 void sha256_init(struct sha256 *hash)
 {
+    sha256_blocks_fn *native = sha256_blocks_native();
     /* The same of the square roots of the first 8 primes. */
     *hash = (struct sha256){.state = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f,
-                                      0x9b05688c, 0x1f83d9ab, 0x5be0cd19}};
+                                      0x9b05688c, 0x1f83d9ab, 0x5be0cd19},
+                            .mix = native ? native : sha256_blocks_plain};
 }
 
 static uint32_t rotr(uint32_t x, int n)
@@ -49,7 +51,7 @@ static void compress(uint32_t state[8], const unsigned char block[64])
         uint32_t sum0 = rotr(a, 2) ^ rotr(a, 13) ^ rotr(a, 22);
         uint32_t choice = (e & f) ^ (~e & g);
         uint32_t majority = (a & b) ^ (a & c) ^ (b & c);
-        uint32_t t1 = h + sum1 + choice + K[t] + w[t];
+        uint32_t t1 = h + sum1 + choice + sha256_constants[t] + w[t];
         uint32_t t2 = sum0 + majority;
         h = g, g = f, f = e, e = d + t1;
         d = c, c = b, b = a, a = t1 + t2;
@@ -57,6 +59,12 @@ static void compress(uint32_t state[8], const unsigned char block[64])
     const uint32_t mixed[8] = {a, b, c, d, e, f, g, h};
     for (int i = 0; i < 8; i++)
         state[i] += mixed[i];
+}
+
+void sha256_blocks_plain(uint32_t state[8], const unsigned char *blocks, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        compress(state, blocks + 64 * i);
 }
 
 void sha256_update(struct sha256 *hash, const void *bytes, size_t size)
@@ -72,13 +80,13 @@ void sha256_update(struct sha256 *hash, const void *bytes, size_t size)
     if (held > 0) {
         size_t missing = sizeof hash->block - held;
         memcpy(hash->block + held, from, missing);
-        compress(hash->state, hash->block);
+        hash->mix(hash->state, hash->block, 1);
         from += missing;
         size -= missing;
     }
-    for (; size >= sizeof hash->block; from += sizeof hash->block, size -= sizeof hash->block)
-        compress(hash->state, from);
-    memcpy(hash->block, from, size);
+    size_t whole = size / sizeof hash->block;
+    hash->mix(hash->state, from, whole);
+    memcpy(hash->block, from + whole * sizeof hash->block, size % sizeof hash->block);
 }
 
 /* Lower case, most significant bytes first. */

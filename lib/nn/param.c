@@ -9,7 +9,10 @@
 #include "core/error.h"
 #include "core/random.h"
 
-enum { SLAB_ALIGNMENT = 16 /* elements: 64 bytes */ };
+enum {
+    SLAB_ALIGNMENT = 16,     /* elements: 64 bytes */
+    PIECE_ELEMENTS = 1 << 17 /* of param_next_rows: stays in the cache on its way through */
+};
 
 /* Elements with padding up to the next parameter. false: there is no such number. */
 static bool padded_count(struct shape shape, size_t *out)
@@ -140,52 +143,70 @@ fail:
 
 /* ---- initial values ----------------------------------------------------------------------- */
 
+/* Elements of one parameter to be filled, and where their random numbers come from. */
+struct filling {
+    float *values; /* of element `first` */
+    int64_t first, count;
+    uint64_t seed, stream;
+};
+
 /* Two 32-bit words give two normal deviates (Box-Muller in double). */
-static void fill_normal(float *values, int64_t count, float deviation, uint64_t seed,
-                        uint64_t stream)
+static void fill_normal(const struct filling *f, float deviation)
 {
-    for (int64_t i = 0; i < count; i += 2) {
-        double u = (random_u32_at(seed, stream, (uint64_t)i) + 1.0) / 4294967296.0;
-        double v = random_u32_at(seed, stream, (uint64_t)i + 1) / 4294967296.0;
+    int64_t end = f->first + f->count;
+    for (int64_t i = f->first - f->first % 2; i < end; i += 2) {
+        double u = (random_u32_at(f->seed, f->stream, (uint64_t)i) + 1.0) / 4294967296.0;
+        double v = random_u32_at(f->seed, f->stream, (uint64_t)i + 1) / 4294967296.0;
         double radius = sqrt(-2.0 * log(u)) * (double)deviation;
         double angle = 6.283185307179586 * v;
-        values[i] = (float)(radius * cos(angle));
-        if (i + 1 < count)
-            values[i + 1] = (float)(radius * sin(angle));
+        if (i >= f->first)
+            f->values[i - f->first] = (float)(radius * cos(angle));
+        if (i + 1 < end)
+            f->values[i + 1 - f->first] = (float)(radius * sin(angle));
     }
 }
 
-static void fill_uniform(float *values, int64_t count, float bound, uint64_t seed, uint64_t stream)
+static void fill_uniform(const struct filling *f, float bound)
 {
-    for (int64_t i = 0; i < count; i++) {
-        double u = random_u32_at(seed, stream, (uint64_t)i) / 4294967296.0;
-        values[i] = (float)((2.0 * u - 1.0) * (double)bound);
+    for (int64_t i = 0; i < f->count; i++) {
+        double u = random_u32_at(f->seed, f->stream, (uint64_t)(f->first + i)) / 4294967296.0;
+        f->values[i] = (float)((2.0 * u - 1.0) * (double)bound);
     }
+}
+
+static void fill_initial(const struct filling *f, const struct param_spec *spec)
+{
+    if (spec->init == INIT_NORMAL)
+        fill_normal(f, spec->init_value);
+    else if (spec->init == INIT_UNIFORM)
+        fill_uniform(f, spec->init_value);
+    else
+        for (int64_t i = 0; i < f->count; i++)
+            f->values[i] = spec->init_value;
+}
+
+static md_status initialise(struct param_set *set, struct stream *stream, const struct param *param,
+                            uint64_t seed, float *values)
+{
+    md_status st = MD_OK;
+    int64_t row = param_row_elements(param);
+    uint64_t numbers = random_stream(RANDOM_INIT, (uint64_t)param->index);
+    for (struct param_rows rows = param_next_rows(param, 0); st >= 0 && rows.count > 0;
+         rows = param_next_rows(param, rows.first + rows.count)) {
+        struct filling filling = {values, rows.first * row, rows.count * row, seed, numbers};
+        fill_initial(&filling, &param->spec);
+        st = param_write_rows(set, stream, param, &param->value, rows, values);
+    }
+    return st;
 }
 
 md_status param_set_initialise(struct param_set *set, struct stream *stream, uint64_t seed)
 {
     md_status st = MD_OK;
     float *values = NULL;
-    int64_t largest = 1;
+    TRY(memory_alloc(set->device->memory, &values, (size_t)param_set_piece(set), sizeof *values));
     for (int i = 0; i < set->count; i++)
-        if (param_count(set->items[i]) > largest)
-            largest = param_count(set->items[i]);
-    TRY(memory_alloc(set->device->memory, &values, (size_t)largest, sizeof *values));
-
-    for (int i = 0; i < set->count; i++) {
-        struct param *param = set->items[i];
-        int64_t count = param_count(param);
-        uint64_t numbers = random_stream(RANDOM_INIT, (uint64_t)i);
-        if (param->spec.init == INIT_NORMAL)
-            fill_normal(values, count, param->spec.init_value, seed, numbers);
-        else if (param->spec.init == INIT_UNIFORM)
-            fill_uniform(values, count, param->spec.init_value, seed, numbers);
-        else
-            for (int64_t k = 0; k < count; k++)
-                values[k] = param->spec.init_value;
-        TRY(param_write(set, stream, param, &param->value, values));
-    }
+        TRY(initialise(set, stream, set->items[i], seed, values));
     param_set_changed(set);
 fail:
     memory_free(set->device->memory, values);
@@ -218,11 +239,38 @@ void param_set_trained(struct param_set *set)
     set->version_trainable++;
 }
 
-/* Both layouts as [outer, a, b]: the file has it as it is, memory has a and b swapped. */
-static void layout_dims(const struct param_spec *spec, int64_t *outer, int64_t *a, int64_t *b)
+/* ---- in the file's layout ----------------------------------------------------------------- */
+
+int64_t param_row_elements(const struct param *param)
+{
+    int64_t rows = param->spec.file_shape.dims[0];
+    return rows > 0 ? param_count(param) / rows : 0;
+}
+
+struct param_rows param_next_rows(const struct param *param, int64_t first)
+{
+    int64_t row = param_row_elements(param);
+    int64_t most = row > 0 && row < PIECE_ELEMENTS ? PIECE_ELEMENTS / row : 1;
+    int64_t left = param->spec.file_shape.dims[0] - first;
+    return (struct param_rows){first, left < most ? left : most};
+}
+
+int64_t param_set_piece(const struct param_set *set)
+{
+    int64_t largest = 1;
+    for (int i = 0; i < set->count; i++) {
+        const struct param *param = set->items[i];
+        int64_t elements = param_next_rows(param, 0).count * param_row_elements(param);
+        if (elements > largest)
+            largest = elements;
+    }
+    return largest;
+}
+
+/* A row of both layouts as [a, b]: the file has it as it is, memory has a and b swapped. */
+static void layout_dims(const struct param_spec *spec, int64_t *a, int64_t *b)
 {
     const int64_t *d = spec->file_shape.dims;
-    *outer = d[0];
     if (spec->layout == PARAM_CONV) {
         *a = d[1];
         *b = d[2] * d[3];
@@ -232,28 +280,70 @@ static void layout_dims(const struct param_spec *spec, int64_t *outer, int64_t *
     }
 }
 
-static void swap_inner(float *out, const float *in, int64_t outer, int64_t a, int64_t b)
+static void swap_inner(float *out, const float *in, int64_t rows, int64_t a, int64_t b)
 {
-    for (int64_t o = 0; o < outer; o++, in += a * b, out += a * b)
+    for (int64_t o = 0; o < rows; o++, in += a * b, out += a * b)
         for (int64_t i = 0; i < a; i++)
             for (int64_t j = 0; j < b; j++)
                 out[j * a + i] = in[i * b + j];
+}
+
+/* The place of `rows` in one of the parameter's tensors, and a block for them in memory's order
+ * where that differs from the file's. */
+static md_status open_rows(struct param_set *set, const struct param *param,
+                           const struct tensor *which, struct param_rows rows, struct tensor *part,
+                           float **copy)
+{
+    *part = tensor_rows(which, rows.first, rows.count);
+    if (param->spec.layout == PARAM_PLAIN)
+        return MD_OK;
+    return memory_alloc(set->device->memory, copy, (size_t)tensor_count(part), sizeof **copy);
+}
+
+md_status param_read_rows(struct param_set *set, struct stream *stream, const struct param *param,
+                          const struct tensor *which, struct param_rows rows, float *values)
+{
+    md_status st = MD_OK;
+    struct tensor part;
+    float *copy = NULL;
+    TRY(open_rows(set, param, which, rows, &part, &copy));
+    TRY(tensor_download(stream, copy ? copy : values, &part));
+    if (copy) {
+        int64_t a, b;
+        layout_dims(&param->spec, &a, &b);
+        swap_inner(values, copy, rows.count, b, a);
+    }
+fail:
+    memory_free(set->device->memory, copy);
+    return st;
+}
+
+md_status param_write_rows(struct param_set *set, struct stream *stream, const struct param *param,
+                           const struct tensor *which, struct param_rows rows, const float *values)
+{
+    md_status st = MD_OK;
+    struct tensor part;
+    float *copy = NULL;
+    TRY(open_rows(set, param, which, rows, &part, &copy));
+    if (copy) {
+        int64_t a, b;
+        layout_dims(&param->spec, &a, &b);
+        swap_inner(copy, values, rows.count, a, b);
+    }
+    st = tensor_upload(stream, &part, copy ? copy : values);
+fail:
+    memory_free(set->device->memory, copy);
+    return st;
 }
 
 md_status param_read(struct param_set *set, struct stream *stream, const struct param *param,
                      const struct tensor *which, float *values)
 {
     md_status st = MD_OK;
-    float *copy = NULL;
-    if (param->spec.layout == PARAM_PLAIN)
-        return tensor_download(stream, values, which);
-    int64_t outer, a, b;
-    layout_dims(&param->spec, &outer, &a, &b);
-    TRY(memory_alloc(set->device->memory, &copy, (size_t)param_count(param), sizeof *copy));
-    TRY(tensor_download(stream, copy, which));
-    swap_inner(values, copy, outer, b, a);
-fail:
-    memory_free(set->device->memory, copy);
+    int64_t row = param_row_elements(param);
+    for (struct param_rows rows = param_next_rows(param, 0); st >= 0 && rows.count > 0;
+         rows = param_next_rows(param, rows.first + rows.count))
+        st = param_read_rows(set, stream, param, which, rows, values + rows.first * row);
     return st;
 }
 
@@ -261,15 +351,9 @@ md_status param_write(struct param_set *set, struct stream *stream, const struct
                       const struct tensor *which, const float *values)
 {
     md_status st = MD_OK;
-    float *copy = NULL;
-    if (param->spec.layout == PARAM_PLAIN)
-        return tensor_upload(stream, which, values);
-    int64_t outer, a, b;
-    layout_dims(&param->spec, &outer, &a, &b);
-    TRY(memory_alloc(set->device->memory, &copy, (size_t)param_count(param), sizeof *copy));
-    swap_inner(copy, values, outer, a, b);
-    TRY(tensor_upload(stream, which, copy));
-fail:
-    memory_free(set->device->memory, copy);
+    int64_t row = param_row_elements(param);
+    for (struct param_rows rows = param_next_rows(param, 0); st >= 0 && rows.count > 0;
+         rows = param_next_rows(param, rows.first + rows.count))
+        st = param_write_rows(set, stream, param, which, rows, values + rows.first * row);
     return st;
 }

@@ -75,4 +75,19 @@ md_status param_read(struct param_set *set, struct stream *stream, const struct 
 md_status param_write(struct param_set *set, struct stream *stream, const struct param *param,
                       const struct tensor *which, const float *values);
 
+/* The same of some rows alone, so that nobody needs a second copy of a large parameter: a row is
+ * what one index of the first dimension holds, in both layouts. */
+struct param_rows {
+    int64_t first, count;
+};
+int64_t   param_row_elements(const struct param *param);
+/* The next rows from `first` on, some hundred KB of them; count 0 at the end. */
+struct param_rows param_next_rows(const struct param *param, int64_t first);
+/* Elements of the largest piece of a parameter of the set that param_next_rows gives. */
+int64_t   param_set_piece(const struct param_set *set);
+md_status param_read_rows(struct param_set *set, struct stream *stream, const struct param *param,
+                          const struct tensor *which, struct param_rows rows, float *values);
+md_status param_write_rows(struct param_set *set, struct stream *stream, const struct param *param,
+                           const struct tensor *which, struct param_rows rows, const float *values);
+
 #endif

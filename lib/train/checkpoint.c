@@ -27,25 +27,39 @@ struct writing {
     struct entry *entries;
     struct weights_writer_tensor *tensors;
     size_t count;
-    float *values; /* of the tensor at hand, in the file's layout */
+    float *values; /* some rows of one entry, in the file's layout */
+    size_t held;   /* which entry; `count`: none yet */
+    struct param_rows rows;
 };
+
+/* The rows that hold element `at` of an entry, unless they are there already. */
+static md_status hold_rows(struct writing *writing, size_t index, int64_t at)
+{
+    const struct entry *entry = &writing->entries[index];
+    const struct param *param = entry->param;
+    int64_t row = at / param_row_elements(param);
+    struct param_rows *rows = &writing->rows;
+    if (writing->held == index && row >= rows->first && row < rows->first + rows->count)
+        return MD_OK;
+    writing->held = index;
+    *rows = param_next_rows(param, row);
+    return param_read_rows(writing->detector->params, writing->stream, param,
+                           entry->momentum ? &param->momentum : &param->value, *rows,
+                           writing->values);
+}
 
 static md_status read_entry(void *user, size_t index, size_t offset, void *out, size_t capacity,
                             size_t *written)
 {
     struct writing *writing = user;
-    const struct entry *entry = &writing->entries[index];
-    size_t bytes = (size_t)param_count(entry->param) * sizeof *writing->values;
-    if (offset == 0) {
-        const struct tensor *which =
-            entry->momentum ? &entry->param->momentum : &entry->param->value;
-        md_status st = param_read(writing->detector->params, writing->stream, entry->param, which,
-                                  writing->values);
-        if (st < 0)
-            return st;
-    }
-    *written = bytes - offset < capacity ? bytes - offset : capacity;
-    memcpy(out, (const char *)writing->values + offset, *written);
+    md_status st = hold_rows(writing, index, (int64_t)(offset / sizeof *writing->values));
+    if (st < 0)
+        return st;
+    size_t row = (size_t)param_row_elements(writing->entries[index].param) * sizeof(float);
+    size_t skipped = offset - (size_t)writing->rows.first * row;
+    size_t left = (size_t)writing->rows.count * row - skipped;
+    *written = left < capacity ? left : capacity;
+    memcpy(out, (const char *)writing->values + skipped, *written);
     return MD_OK;
 }
 
@@ -74,20 +88,16 @@ static md_status list_entries(struct writing *writing, bool momentum)
     md_status st = MD_OK;
     const struct param_set *set = writing->detector->params;
     size_t most = 2 * (size_t)set->count;
-    int64_t largest = 1;
     TRY(arena_alloc(&writing->arena, &writing->entries, most, sizeof *writing->entries));
     TRY(arena_alloc(&writing->arena, &writing->tensors, most, sizeof *writing->tensors));
-    for (int i = 0; i < set->count; i++) {
-        if (set->items[i]->spec.kind == PARAM_DERIVED)
-            continue;
-        TRY(add_entry(writing, set->items[i], false));
-        if (param_count(set->items[i]) > largest)
-            largest = param_count(set->items[i]);
-    }
+    for (int i = 0; i < set->count; i++)
+        if (set->items[i]->spec.kind != PARAM_DERIVED)
+            TRY(add_entry(writing, set->items[i], false));
     for (int i = 0; momentum && i < set->count; i++)
         if (set->items[i]->spec.kind == PARAM_TRAINABLE)
             TRY(add_entry(writing, set->items[i], true));
-    TRY(memory_alloc(set->device->memory, &writing->values, (size_t)largest,
+    writing->held = writing->count;
+    TRY(memory_alloc(set->device->memory, &writing->values, (size_t)param_set_piece(set),
                      sizeof *writing->values));
 fail:
     return st;
@@ -199,6 +209,22 @@ fail:
     return st;
 }
 
+/* `values` has room for a piece of the parameter. */
+static md_status take_rows(struct param_set *set, struct stream *stream, const struct param *param,
+                           const struct tensor *which, const struct weights_file *file,
+                           const struct weights_tensor *tensor, float *values)
+{
+    md_status st = MD_OK;
+    int64_t row = param_row_elements(param);
+    for (struct param_rows rows = param_next_rows(param, 0); rows.count > 0;
+         rows = param_next_rows(param, rows.first + rows.count)) {
+        weights_take_floats(file, tensor, values, rows.first * row, rows.count * row);
+        TRY(param_write_rows(set, stream, param, which, rows, values));
+    }
+fail:
+    return st;
+}
+
 /* Calls for every tensor the network wants; `values` NULL: only looks. */
 static md_status take_tensors(struct detector *detector, struct stream *stream,
                               const struct weights_file *file, bool momentum, float *values)
@@ -214,20 +240,11 @@ static md_status take_tensors(struct detector *detector, struct stream *stream,
         TRY(find_tensor(file, momentum ? MOMENTUM : "", param, &tensor));
         if (!values)
             continue;
-        weights_read_floats(tensor, values, 0, param_count(param));
-        TRY(param_write(set, stream, param, momentum ? &param->momentum : &param->value, values));
+        TRY(take_rows(set, stream, param, momentum ? &param->momentum : &param->value, file, tensor,
+                      values));
     }
 fail:
     return st;
-}
-
-static int64_t largest_param(const struct param_set *set)
-{
-    int64_t largest = 1;
-    for (int i = 0; i < set->count; i++)
-        if (param_count(set->items[i]) > largest)
-            largest = param_count(set->items[i]);
-    return largest;
 }
 
 static md_status read_state(const struct weights_file *file, struct memory *memory,
@@ -258,7 +275,7 @@ md_status checkpoint_load(struct detector *detector, struct stream *stream, cons
         TRY(take_tensors(detector, stream, file, true, NULL));
     }
     TRY(take_tensors(detector, stream, file, false, NULL));
-    TRY(memory_alloc(memory, &values, (size_t)largest_param(detector->params), sizeof *values));
+    TRY(memory_alloc(memory, &values, (size_t)param_set_piece(detector->params), sizeof *values));
     TRY(take_tensors(detector, stream, file, false, values));
     if (state)
         TRY(take_tensors(detector, stream, file, true, values));

@@ -287,20 +287,21 @@ void weights_plan_free(struct weights_plan *plan)
 
 md_status weights_plan_read(const struct weights_plan *plan, const struct weights_file *file,
                             const struct weights_target *targets, size_t target, float *out,
-                            int64_t count)
+                            int64_t first, int64_t count)
 {
     if (target >= plan->target_count || plan->match[target] != WEIGHTS_LOADED)
         return ERROR(MD_EINVAL, "parameter %zu has no tensor in '%s'", target, file->path);
     int64_t source = plan->source[target];
     int64_t bias = plan->bias_source[target];
     const struct weights_tensor *tensor = &file->tensors[source >= 0 ? source : bias];
-    if (count != weights_count(tensor))
-        return ERROR(MD_EMISMATCH, "'%s' has %lld elements, %lld were asked for",
-                     targets[target].name, (long long)weights_count(tensor), (long long)count);
+    int64_t all = weights_count(tensor);
+    if (first < 0 || count < 0 || first > all || count > all - first)
+        return ERROR(MD_EMISMATCH, "'%s' has %lld elements, %lld from %lld on were asked for",
+                     targets[target].name, (long long)all, (long long)count, (long long)first);
     size_t conv = 0;
     int field = source >= 0 ? 1 : norm_field(targets[target].name, &conv);
     if (field == 1) {
-        weights_read_floats(tensor, out, 0, count);
+        weights_take_floats(file, tensor, out, first, count);
         return MD_OK;
     }
     /* The norm that changes nothing: its epsilon of 1e-5 is taken off the variance. */

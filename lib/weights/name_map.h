@@ -33,10 +33,10 @@ md_status weights_plan_create(struct weights_plan *out, struct memory *memory,
                               const struct weights_file *file,
                               const struct weights_target *targets, size_t target_count);
 void      weights_plan_free(struct weights_plan *plan);
-/* The floats of a LOADED target, in the file's order, `count` of them. */
+/* Floats first.. of a LOADED target, in the file's order; as weights_take_floats. */
 md_status weights_plan_read(const struct weights_plan *plan, const struct weights_file *file,
                             const struct weights_target *targets, size_t target, float *out,
-                            int64_t count);
+                            int64_t first, int64_t count);
 /* To the log: a summary (info), then mismatched (both shapes), missing and unused names (warnings),
  * grouped as Detectron2 prints them, PREFIX.{a, b}. */
 md_status weights_plan_report(const struct weights_plan *plan, const struct log *log,

@@ -8,6 +8,8 @@
 #include "core/sha256.h"
 #include "weights/formats.h"
 
+enum { PIECE = 1 << 20 /* bytes that are hashed before their pages are given back */ };
+
 static const struct {
     const char *name;
     size_t bytes;
@@ -272,6 +274,14 @@ fail:
     return st;
 }
 
+void weights_take_floats(const struct weights_file *file, const struct weights_tensor *tensor,
+                         float *out, int64_t first, int64_t count)
+{
+    size_t size = weights_type_bytes(tensor->type);
+    weights_read_floats(tensor, out, first, count);
+    file_bytes_forget(&file->bytes, tensor->data + (size_t)first * size, (size_t)count * size);
+}
+
 /* ---- checksum -------------------------------------------------------------------- */
 
 md_status weights_verify(const struct weights_file *file)
@@ -282,7 +292,11 @@ md_status weights_verify(const struct weights_file *file)
     struct sha256 hash;
     char hex[65];
     sha256_init(&hash);
-    sha256_update(&hash, file->payload, file->payload_bytes);
+    for (size_t done = 0, now; done < file->payload_bytes; done += now) {
+        now = file->payload_bytes - done < PIECE ? file->payload_bytes - done : PIECE;
+        sha256_update(&hash, file->payload + done, now);
+        file_bytes_forget(&file->bytes, file->payload + done, now);
+    }
     sha256_finish(&hash, hex);
     if (strcmp(hex, expected) != 0)
         return ERROR(MD_EFORMAT,

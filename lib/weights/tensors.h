@@ -82,6 +82,9 @@ int64_t     weights_count(const struct weights_tensor *tensor); /* elements */
 bool weights_shape_bytes(enum weights_type type, int rank, const int64_t *dims, size_t *bytes);
 /* Elements first.. as floats, whatever the stored type. Integers convert by value. */
 void   weights_read_floats(const struct weights_tensor *tensor, float *out, int64_t first, int64_t count);
+/* The same for who reads a large file once, from end to end: what was read leaves the memory. */
+void   weights_take_floats(const struct weights_file *file, const struct weights_tensor *tensor,
+                           float *out, int64_t first, int64_t count);
 
 /* ---- writing ------------------------------------------------------------ */
 

@@ -14,6 +14,7 @@
 struct book {
     size_t        fail_at; /* number of the allocation that fails, from 0; SIZE_MAX: none */
     atomic_size_t calls, live;
+    atomic_size_t bytes, most; /* in use now, and the largest that was since it was set */
     atomic_bool   failed;
 };
 
@@ -29,6 +30,10 @@ static inline void *book_alloc(void *user, size_t bytes, size_t alignment)
         return NULL;
     memset(block, 0xa5, bytes); /* nobody may count on zeros */
     atomic_fetch_add(&book->live, 1);
+    size_t now = atomic_fetch_add(&book->bytes, bytes) + bytes;
+    size_t most = atomic_load(&book->most);
+    while (now > most && !atomic_compare_exchange_weak(&book->most, &most, now))
+        continue;
     return block;
 }
 
@@ -39,6 +44,7 @@ static inline void book_free(void *user, void *block, size_t bytes)
         return;
     memset(block, 0x5a, bytes);
     atomic_fetch_sub(&book->live, 1);
+    atomic_fetch_sub(&book->bytes, bytes);
     free(block);
 }
 
@@ -65,6 +71,8 @@ static inline md_status book_context(md_context **out, struct book *book, size_t
     book->fail_at = fail_at;
     atomic_init(&book->calls, 0);
     atomic_init(&book->live, 0);
+    atomic_init(&book->bytes, 0);
+    atomic_init(&book->most, 0);
     atomic_init(&book->failed, false);
     options.device = "cpu";
     options.threads = 1;

@@ -283,6 +283,49 @@ START_TEST(another_network_is_refused_with_both_shapes)
 }
 END_TEST
 
+static md_status large_model(md_model **out, md_context *context)
+{
+    md_config *config = NULL;
+    md_status st = tiny_config(&config, context);
+    if (st == MD_OK)
+        st = md_config_set(config, "MODEL.ROI_BOX_HEAD.NUM_FC", "1");
+    if (st == MD_OK)
+        st = md_config_set(config, "MODEL.ROI_BOX_HEAD.FC_DIM", "8192");
+    if (st == MD_OK)
+        st = md_model_create(out, context, config);
+    md_config_free(config);
+    return st;
+}
+
+/* A layer of 25 MB goes to and from a file in pieces: 3 MiB hold them, the file's header, the
+ * configuration, and a stream's zeros. */
+START_TEST(files_need_no_second_copy_of_the_weights)
+{
+    const size_t layer = (size_t)8192 * 784 * sizeof(float), allowed = (size_t)3 << 20;
+    struct book book;
+    md_context *context;
+    md_model *model = NULL, *loaded = NULL;
+    md_import_report report;
+    const char *path = temp_path("large.safetensors");
+    OK(book_context(&context, &book, SIZE_MAX));
+    OK(large_model(&model, context));
+    size_t held = atomic_load(&book.bytes);
+    ck_assert_uint_gt(held, layer);
+    ck_assert_uint_lt(atomic_load(&book.most), held + allowed);
+    OK(md_model_save(model, path));
+    OK(md_model_import(model, path, &report));
+    ck_assert_uint_lt(atomic_load(&book.most), held + allowed);
+    md_model_free(model);
+    atomic_store(&book.most, 0);
+    OK(md_model_load(&loaded, context, path));
+    ck_assert_uint_gt(atomic_load(&book.most), layer);
+    ck_assert_uint_lt(atomic_load(&book.most), held + allowed);
+    md_model_free(loaded);
+    md_context_free(context);
+    ck_assert_uint_eq(atomic_load(&book.live), 0);
+}
+END_TEST
+
 START_TEST(weights_alone_are_no_model)
 {
     struct pair at;
@@ -306,4 +349,5 @@ SUITE("api/model", TEST(parameters_are_read_and_written_by_name),
       TEST(saved_and_loaded_is_the_same_model), TEST(a_file_carries_configuration_and_classes),
       TEST(a_truncated_file_is_refused), TEST(a_flipped_bit_is_noticed),
       TEST(another_class_count_keeps_the_last_layers),
-      TEST(another_network_is_refused_with_both_shapes), TEST(weights_alone_are_no_model))
+      TEST(another_network_is_refused_with_both_shapes),
+      TEST(files_need_no_second_copy_of_the_weights), TEST(weights_alone_are_no_model))

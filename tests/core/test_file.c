@@ -146,6 +146,44 @@ START_TEST(reads_and_maps_all_bytes)
 }
 END_TEST
 
+/* Resident pages of this process. */
+static size_t resident_bytes(void)
+{
+    unsigned long all = 0, resident = 0;
+    FILE *statm = fopen("/proc/self/statm", "r");
+    ck_assert_ptr_nonnull(statm);
+    ck_assert_int_eq(fscanf(statm, "%lu %lu", &all, &resident), 2);
+    fclose(statm);
+    return (size_t)resident * (size_t)sysconf(_SC_PAGESIZE);
+}
+
+START_TEST(forgotten_bytes_leave_the_memory_and_come_back)
+{
+    enum { SIZE = 16 << 20, SLACK = 2 << 20 };
+    unsigned char *bytes = malloc(SIZE);
+    struct file_bytes content;
+    for (int i = 0; i < SIZE; i++)
+        bytes[i] = (unsigned char)(i >> 8 ^ i);
+    const char *path = temp_file("large", (const char *)bytes, SIZE);
+    ck_assert_int_eq(file_map(&content, plain_memory(), path), MD_OK);
+    ck_assert_mem_eq(content.data, bytes, SIZE);
+    size_t before = resident_bytes();
+    file_bytes_forget(&content, content.data + 1, SIZE - 1);
+    ck_assert_uint_lt(resident_bytes(), before - SIZE + SLACK);
+    ck_assert_mem_eq(content.data, bytes, SIZE);
+    /* Nothing happens where there is nothing to forget. */
+    file_bytes_forget(&content, content.data + SIZE, 1);
+    file_bytes_forget(&content, bytes, SIZE);
+    file_bytes_forget(&content, content.data + 5, 0);
+    file_bytes_free(&content);
+    ck_assert_int_eq(file_read(&content, plain_memory(), path, SIZE), MD_OK);
+    file_bytes_forget(&content, content.data, SIZE);
+    ck_assert_mem_eq(content.data, bytes, SIZE);
+    file_bytes_free(&content);
+    free(bytes);
+}
+END_TEST
+
 START_TEST(an_empty_file_has_bytes_at_an_address)
 {
     const char *path = temp_file("empty", "", 0);
@@ -428,11 +466,12 @@ START_TEST(leaks_nothing_when_memory_ends)
 }
 END_TEST
 
-SUITE("core/file", TEST(reads_and_maps_all_bytes), TEST(an_empty_file_has_bytes_at_an_address),
-      TEST(refuses_more_than_the_limit), TEST(refuses_what_is_no_regular_file),
-      TEST(tells_files_from_folders), TEST(nothing_shows_before_commit),
-      TEST(abort_leaves_the_old_file_alone), TEST(interrupted_and_partial_calls_go_on),
-      LOOP(a_failing_step_keeps_the_old_file, 0, 4),
+SUITE("core/file", TEST(reads_and_maps_all_bytes),
+      TEST(forgotten_bytes_leave_the_memory_and_come_back),
+      TEST(an_empty_file_has_bytes_at_an_address), TEST(refuses_more_than_the_limit),
+      TEST(refuses_what_is_no_regular_file), TEST(tells_files_from_folders),
+      TEST(nothing_shows_before_commit), TEST(abort_leaves_the_old_file_alone),
+      TEST(interrupted_and_partial_calls_go_on), LOOP(a_failing_step_keeps_the_old_file, 0, 4),
       TEST(a_folder_that_cannot_be_flushed_is_an_error),
       TEST(a_limit_on_the_size_keeps_the_old_file), TEST(a_full_disk_keeps_the_old_file),
       TEST(two_writers_do_not_mix), TEST(refuses_targets_that_a_rename_would_destroy),

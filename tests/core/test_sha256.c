@@ -84,5 +84,26 @@ START_TEST(padding_around_the_end_of_a_block)
 }
 END_TEST
 
+START_TEST(all_ways_give_the_same)
+{
+    sha256_blocks_fn *native = sha256_blocks_native();
+    unsigned char bytes[64 * 9];
+    uint32_t random = 1;
+    if (!native)
+        SKIP("this processor has no instructions for SHA-256");
+    for (int i = 0; i < 50; i++) {
+        uint32_t a[8], b[8];
+        for (size_t k = 0; k < sizeof bytes; k++)
+            bytes[k] = (unsigned char)((random = random * 1664525 + 1013904223) >> 24);
+        for (int k = 0; k < 8; k++)
+            a[k] = b[k] = random = random * 1664525 + 1013904223;
+        sha256_blocks_plain(a, bytes, (size_t)i % 10);
+        native(b, bytes, (size_t)i % 10);
+        ck_assert_mem_eq(a, b, sizeof a);
+    }
+}
+END_TEST
+
 SUITE("core/sha256", LOOP(agrees_with_the_standards_examples, 0, EXAMPLES),
-      TEST(pieces_do_not_matter), TEST(padding_around_the_end_of_a_block))
+      TEST(pieces_do_not_matter), TEST(padding_around_the_end_of_a_block),
+      TEST(all_ways_give_the_same))

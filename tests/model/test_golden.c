@@ -415,7 +415,8 @@ END_TEST
 START_TEST(x101_on_ref)
 {
     if (SANITIZED)
-        SKIP("X-101 on ref takes ten minutes under a sanitizer; there R-50 and both on cpu must do");
+        SKIP(
+            "X-101 on ref takes ten minutes under a sanitizer; there R-50 and both on cpu must do");
     check_all(&golden_x101, "ref");
 }
 END_TEST

@@ -233,6 +233,72 @@ START_TEST(the_seed_decides)
 }
 END_TEST
 
+/* ---- pieces ------------------------------------------------------------------------------- */
+
+/* Large ones pass through in pieces of rows, here of an odd number of elements; what they become
+ * depends on the place alone. */
+START_TEST(pieces_make_up_the_whole)
+{
+    enum { ROWS = 3000, ROW = 101 };
+    struct lab lab;
+    struct param_set *whole, *parts;
+    lab_open_ref(&lab);
+    LAB_OK(param_set_create(&whole, lab.device));
+    LAB_OK(param_set_create(&parts, lab.device));
+    struct param_spec spec = {
+        .name = "w", .file_shape = SHAPE(ROWS * ROW), .init = INIT_NORMAL, .init_value = 1.0f};
+    struct param *vector = declare(whole, spec);
+    spec.file_shape = SHAPE(ROWS, ROW);
+    struct param *matrix = declare(parts, spec);
+    LAB_OK(param_set_allocate(whole));
+    LAB_OK(param_set_allocate(parts));
+    struct param_rows first = param_next_rows(matrix, 0);
+    ck_assert_int_lt(first.count, ROWS);
+    ck_assert_int_eq(first.count * ROW % 2, 1);
+    ck_assert_int_eq(param_set_piece(parts), first.count * ROW);
+    ck_assert_int_eq(param_next_rows(matrix, ROWS - 1).count, 1);
+    ck_assert_int_eq(param_next_rows(matrix, ROWS).count, 0);
+    LAB_OK(param_set_initialise(whole, lab.stream, 5));
+    LAB_OK(param_set_initialise(parts, lab.stream, 5));
+    ck_assert_mem_eq(lab_floats(&lab, &vector->value), lab_floats(&lab, &matrix->value),
+                     ROWS * ROW * sizeof(float));
+    param_set_free(whole);
+    param_set_free(parts);
+    lab_close(&lab);
+}
+END_TEST
+
+/* Some rows in both directions, in a layout that turns them round. */
+START_TEST(rows_are_where_they_belong)
+{
+    enum { ROWS = 7, ROW = CHANNELS * SIDE * SIDE };
+    struct lab lab;
+    struct param_set *set;
+    float all[ROWS * ROW], some[2 * ROW];
+    lab_open_ref(&lab);
+    LAB_OK(param_set_create(&set, lab.device));
+    struct param *param = declare(set, (struct param_spec){.name = "fc1",
+                                                           .layout = PARAM_POOLED,
+                                                           .file_shape = SHAPE(ROWS, ROW),
+                                                           .pooled = SIDE});
+    LAB_OK(param_set_allocate(set));
+    for (int i = 0; i < ROWS * ROW; i++)
+        all[i] = (float)i;
+    LAB_OK(param_write(set, lab.stream, param, &param->value, all));
+    struct param_rows rows = {3, 2};
+    LAB_OK(param_read_rows(set, lab.stream, param, &param->value, rows, some));
+    ck_assert_mem_eq(some, all + 3 * ROW, sizeof some);
+    rows.first = 5;
+    LAB_OK(param_write_rows(set, lab.stream, param, &param->value, rows, some));
+    memcpy(all + 5 * ROW, some, sizeof some);
+    float back[ROWS * ROW];
+    LAB_OK(param_read(set, lab.stream, param, &param->value, back));
+    ck_assert_mem_eq(back, all, sizeof all);
+    param_set_free(set);
+    lab_close(&lab);
+}
+END_TEST
+
 /* ---- refusals ----------------------------------------------------------------------------- */
 
 START_TEST(sizes_that_overflow_are_refused)
@@ -304,5 +370,5 @@ END_TEST
 
 SUITE("nn/param", TEST(trainable_ones_come_first), TEST(training_adds_gradients_once),
       TEST(memory_has_its_own_layout), TEST(initial_values_have_their_distribution),
-      TEST(the_seed_decides), TEST(sizes_that_overflow_are_refused),
-      TEST(every_allocation_may_fail))
+      TEST(the_seed_decides), TEST(pieces_make_up_the_whole), TEST(rows_are_where_they_belong),
+      TEST(sizes_that_overflow_are_refused), TEST(every_allocation_may_fail))

@@ -162,10 +162,14 @@ START_TEST(longest_suffix_wins)
     ck_assert(!plan.used[3]);
 
     float values[3];
-    ck_assert_int_eq(weights_plan_read(&plan, file, TARGETS, 0, values, 3), MD_OK);
+    ck_assert_int_eq(weights_plan_read(&plan, file, TARGETS, 0, values, 0, 3), MD_OK);
     ck_assert_float_eq(values[2], 203.0f);
-    ck_assert_int_eq(weights_plan_read(&plan, file, TARGETS, 0, values, 2), MD_EMISMATCH);
-    ck_assert_int_eq(weights_plan_read(&plan, file, TARGETS, 4, values, 1), MD_EINVAL);
+    ck_assert_int_eq(weights_plan_read(&plan, file, TARGETS, 0, values, 1, 2), MD_OK);
+    ck_assert_float_eq(values[1], 203.0f);
+    ck_assert_int_eq(weights_plan_read(&plan, file, TARGETS, 0, values, 0, 4), MD_EMISMATCH);
+    ck_assert_int_eq(weights_plan_read(&plan, file, TARGETS, 0, values, 3, 1), MD_EMISMATCH);
+    ck_assert_int_eq(weights_plan_read(&plan, file, TARGETS, 0, values, -1, 1), MD_EMISMATCH);
+    ck_assert_int_eq(weights_plan_read(&plan, file, TARGETS, 4, values, 0, 1), MD_EINVAL);
     weights_plan_free(&plan);
     weights_close(file);
 }
@@ -365,7 +369,8 @@ START_TEST(folded_resnet18_fills_its_detector)
         char name[80];
         snprintf(name, sizeof name, "backbone.bottom_up.res2.1.conv2.norm.%s", FIELDS[field]);
         size_t target = index_of(model, name);
-        ck_assert_int_eq(weights_plan_read(&plan, file, model->targets, target, norm, 64), MD_OK);
+        ck_assert_int_eq(weights_plan_read(&plan, file, model->targets, target, norm, 0, 64),
+                         MD_OK);
         const float expected[] = {1.0f, bias[63], 0.0f, 0.99999f};
         ck_assert_float_eq(norm[63], expected[field]);
     }
