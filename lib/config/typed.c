@@ -41,8 +41,11 @@ static const struct field fields[] = {
     FIELD("INPUT.MIN_SIZE_TEST", INT, input.min_size_test, 0, TYPED_MAX_EDGE),
     FIELD("MDET.EARLY_STOP.MIN_DELTA", DOUBLE, solver.early_stop_min_delta, 0, HUGE_VAL),
     FIELD("MDET.EARLY_STOP.PATIENCE", INT64, solver.early_stop_patience, 0, ITERATIONS),
+    FLAG("MDET.EMA.ENABLED", solver.ema),
+    FLAG("MDET.EMA.WARMUP", solver.ema_warmup),
     FIELD("MDET.INPUT.LIGHTING", DOUBLE, input.lighting, 0, 1e6),
     FLAG("MDET.SKIP_BROKEN_IMAGES", input.skip_broken_images),
+    FIELD("MDET.SOLVER.ACCUMULATE", INT, solver.accumulate, 1, 65536),
     FIELD("MODEL.ANCHOR_GENERATOR.OFFSET", FLOAT, model.anchor_offset, 0, 0.999),
     FIELD("MODEL.BACKBONE.FREEZE_AT", INT, model.freeze_at, 0, 5),
     FIELD("MODEL.FPN.OUT_CHANNELS", INT, model.fpn_out_channels, 1, TYPED_MAX_CHANNELS),
@@ -80,13 +83,18 @@ static const struct field fields[] = {
     FIELD("MODEL.RPN.SMOOTH_L1_BETA", FLOAT, model.rpn.smooth_l1_beta, 0, 1e6),
     FIELD("SEED", INT64, solver.seed, -1, ITERATIONS),
     FIELD("SOLVER.BASE_LR", DOUBLE, solver.base_lr, 0, 1e6),
+    FIELD("SOLVER.BASE_LR_END", DOUBLE, solver.base_lr_end, 0, 1e6),
     FIELD("SOLVER.BIAS_LR_FACTOR", DOUBLE, solver.bias_lr_factor, 0, 1e6),
     FIELD("SOLVER.CHECKPOINT_PERIOD", INT64, solver.checkpoint_period, 0, ITERATIONS),
+    FIELD("SOLVER.CLIP_GRADIENTS.CLIP_VALUE", DOUBLE, solver.clip_value, 0, HUGE_VAL),
+    FIELD("SOLVER.CLIP_GRADIENTS.NORM_TYPE", DOUBLE, solver.clip_norm_type, 0, HUGE_VAL),
     FIELD("SOLVER.GAMMA", DOUBLE, solver.gamma, 0, 1e6),
     FIELD("SOLVER.IMS_PER_BATCH", INT, solver.ims_per_batch, 1, 65536),
     FIELD("SOLVER.MAX_ITER", INT64, solver.max_iter, 0, ITERATIONS),
     FIELD("SOLVER.MOMENTUM", DOUBLE, solver.momentum, 0, 1),
     FLAG("SOLVER.NESTEROV", solver.nesterov),
+    FIELD("SOLVER.NUM_DECAYS", INT, solver.num_decays, 1, 1000),
+    FLAG("SOLVER.RESCALE_INTERVAL", solver.rescale_interval),
     FIELD("SOLVER.WARMUP_FACTOR", DOUBLE, solver.warmup_factor, 0, 1e6),
     FIELD("SOLVER.WARMUP_ITERS", INT64, solver.warmup_iters, 0, ITERATIONS),
     FIELD("SOLVER.WEIGHT_DECAY", DOUBLE, solver.weight_decay, 0, 1e6),
@@ -210,7 +218,9 @@ static md_status read_solver(const struct config *config, struct solver_config *
     out->weight_decay_bias = out->weight_decay;
     if (config_value(config, "SOLVER.WEIGHT_DECAY_BIAS")->kind != VALUE_NONE)
         TRY(typed_read_number(config, "SOLVER.WEIGHT_DECAY_BIAS", 0, 1e6, &out->weight_decay_bias));
-    TRY(read_steps(config, out));
+    TRY(typed_read_update(config, out));
+    if (out->schedule == SCHEDULE_MULTI_STEP)
+        TRY(read_steps(config, out));
 fail:
     return st;
 }

@@ -82,15 +82,26 @@ struct input_config {
 
 enum best_metric { BEST_VAL_LOSS, BEST_AP, BEST_AP50 }; /* the loss is better when lower */
 
+enum schedule_kind { SCHEDULE_MULTI_STEP, SCHEDULE_COSINE, SCHEDULE_FIXED_GAMMA };
+enum clip_kind { CLIP_OFF, CLIP_VALUE, CLIP_NORM, CLIP_FULL_MODEL };
+
 struct solver_config {
     double base_lr, momentum, weight_decay, weight_decay_bias, bias_lr_factor;
     bool   nesterov;
-    int    ims_per_batch;
+    int    ims_per_batch, accumulate; /* MDET.SOLVER.ACCUMULATE parts of it at a time */
     int64_t max_iter;
     int64_t steps[CONFIG_MAX_STEPS]; /* ascending, none beyond max_iter */
     int    step_count;
-    double gamma, warmup_factor;
+    enum schedule_kind schedule;
+    double gamma, base_lr_end;
+    int    num_decays;
+    bool   warmup_constant, rescale_interval;
+    double warmup_factor;
     int64_t warmup_iters, checkpoint_period, eval_period;
+    enum clip_kind clip; /* SOLVER.CLIP_GRADIENTS */
+    double clip_value, clip_norm_type;
+    bool   ema, ema_warmup; /* MDET.EMA */
+    double ema_decay;       /* below 1 */
     int64_t early_stop_patience; /* MDET.EARLY_STOP.PATIENCE; 0: off */
     double early_stop_min_delta;
     enum best_metric best_metric; /* MDET.BEST.METRIC */

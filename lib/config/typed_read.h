@@ -30,5 +30,7 @@ md_status typed_read_model(const struct config *config, struct model_config *out
 /* What is done to training images, and in which order they come (typed_augment.c). */
 md_status typed_read_augment(const struct config *config, struct input_config *out);
 md_status typed_read_sampler(const struct config *config, struct input_config *out);
+/* How a step changes the weights: learning rate, clipping, parts, average (typed_update.c). */
+md_status typed_read_update(const struct config *config, struct solver_config *out);
 
 #endif

@@ -122,7 +122,7 @@ md_status roi_heads_sample(struct roi_heads *heads, struct stream *stream,
         .size = c->batch_size_per_image,
         .max_foreground = (int)(c->batch_size_per_image * c->positive_fraction),
         .seed = random.seed,
-        .stream = random_stream(RANDOM_SAMPLE_ROIS, random.iteration << 16)};
+        .stream = random_stream(RANDOM_SAMPLE_ROIS, (random.iteration << 16) + random.first_image)};
     TRY(allocate_batch(workspace, out, n, capacity));
 
     size_t mark = workspace_mark(workspace);

@@ -272,7 +272,8 @@ static md_status assign(struct rpn *rpn, struct stream *stream, struct workspace
         .size = c->batch_size_per_image,
         .max_foreground = (int)(c->batch_size_per_image * c->positive_fraction),
         .seed = random.seed,
-        .stream = random_stream(RANDOM_SAMPLE_ANCHORS, random.iteration << 16)};
+        .stream =
+            random_stream(RANDOM_SAMPLE_ANCHORS, (random.iteration << 16) + random.first_image)};
     TRY(workspace_tensor(workspace, &out->match, TENSOR_I32, SHAPE(n, total)));
     TRY(workspace_tensor(workspace, &out->label, TENSOR_I32, SHAPE(n, total)));
     TRY(workspace_tensor(workspace, &out->index, TENSOR_I32,

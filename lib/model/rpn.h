@@ -35,6 +35,7 @@ struct targets {
 /* Where the random numbers of a step come from. */
 struct step_random {
     uint64_t seed, iteration;
+    uint64_t first_image; /* of these images in the step's batch, when it comes in parts */
 };
 
 md_status rpn_declare(struct rpn *rpn, struct param_set *set, const struct model_config *config);

@@ -54,6 +54,18 @@ fail:
     return st;
 }
 
+md_status op_blend(struct stream *stream, struct tensor *out, float out_factor,
+                   const struct tensor *in, float in_factor)
+{
+    md_status st = MD_OK;
+    TRY(EXPECT_F32(in));
+    TRY(EXPECT_LIKE(out, in));
+    if (!stream->measuring)
+        TRY(ENTRY(stream)->blend(stream, out, out_factor, in, in_factor));
+fail:
+    return st;
+}
+
 md_status op_relu_backward(struct stream *stream, struct tensor *grad, const struct tensor *out)
 {
     md_status st = MD_OK;
@@ -297,6 +309,28 @@ md_status op_all_finite(struct stream *stream, struct tensor *out, const struct 
     TRY(EXPECT(out, TENSOR_I32, 1));
     if (!stream->measuring)
         TRY(ENTRY(stream)->all_finite(stream, out, in));
+fail:
+    return st;
+}
+
+md_status op_clip_value(struct stream *stream, struct tensor *grad, float limit)
+{
+    md_status st = MD_OK;
+    TRY(EXPECT_F32(grad));
+    if (!stream->measuring)
+        TRY(ENTRY(stream)->clip_value(stream, grad, limit));
+fail:
+    return st;
+}
+
+md_status op_clip_norm(struct stream *stream, struct tensor *grad, float limit, float order)
+{
+    md_status st = MD_OK;
+    TRY(EXPECT_F32(grad));
+    if (!(order > 0))
+        FAIL(MD_EINVAL, "a norm of order %g; it must be above 0", (double)order);
+    if (!stream->measuring)
+        TRY(ENTRY(stream)->clip_norm(stream, grad, limit, order));
 fail:
     return st;
 }

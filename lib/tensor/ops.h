@@ -42,6 +42,9 @@ typedef md_status copy_fn(struct stream *stream, struct tensor *out, const struc
 typedef md_status add_fn(struct stream *stream, struct tensor *out, const struct tensor *in);
 /* out *= factor */
 typedef md_status scale_fn(struct stream *stream, struct tensor *out, float factor);
+/* out = out_factor * out + in_factor * in; out_factor 0: what out held does not count. */
+typedef md_status blend_fn(struct stream *stream, struct tensor *out, float out_factor,
+                           const struct tensor *in, float in_factor);
 /* grad = out > 0 ? grad : 0, in place; `out` is the ReLU's output. */
 typedef md_status relu_backward_fn(struct stream *stream, struct tensor *grad,
                                    const struct tensor *out);
@@ -353,11 +356,17 @@ typedef md_status sum_squares_fn(struct stream *stream, struct tensor *out,
 /* out [1] I32: 1 or 0 */
 typedef md_status all_finite_fn(struct stream *stream, struct tensor *out, const struct tensor *in);
 
+/* Each element into [-limit, limit], as torch's clip_grad_value_. */
+typedef md_status clip_value_fn(struct stream *stream, struct tensor *grad, float limit);
+/* grad *= min(1, limit / (norm + 1e-6)), as torch's clip_grad_norm_; the norm (sum |g|^order)^(1/order)
+ * in double, with order inf the largest |g|. order > 0. */
+typedef md_status clip_norm_fn(struct stream *stream, struct tensor *grad, float limit, float order);
+
 /* ---- the list ----------------------------------------------------------------------------- */
 
 /* X(name): every primitive that has a front door op_name of type name_fn. */
 #define OPS_LIST(X)                                                                     \
-    X(fill) X(copy) X(add) X(scale) X(relu_backward)                                    \
+    X(fill) X(copy) X(add) X(scale) X(blend) X(relu_backward)                           \
     X(conv2d_forward) X(conv2d_backward_input) X(conv2d_backward_weight)                \
     X(linear_forward) X(linear_backward_input) X(linear_backward_weight)                \
     X(maxpool_forward) X(maxpool_backward) X(upsample_add) X(upsample_backward)         \
@@ -365,7 +374,7 @@ typedef md_status all_finite_fn(struct stream *stream, struct tensor *out, const
     X(match) X(sample) X(append_boxes) X(rois_from_boxes) X(part_rows)                  \
     X(roi_targets) X(roi_align_forward) X(roi_align_backward)                           \
     X(rpn_loss) X(softmax) X(softmax_loss) X(box_loss) X(detect)                        \
-    X(sgd_step) X(sum_squares) X(all_finite)
+    X(sgd_step) X(sum_squares) X(all_finite) X(clip_value) X(clip_norm)
 
 struct op_table {
     weight_release_fn *weight_release;

@@ -35,8 +35,12 @@ md_status optimizer_create(struct optimizer *out, struct param_set *params,
                            const struct solver_config *config)
 {
     md_status st = MD_OK;
-    struct optimizer optimizer = {
-        .params = params, .momentum = (float)config->momentum, .nesterov = config->nesterov};
+    struct optimizer optimizer = {.params = params,
+                                  .momentum = (float)config->momentum,
+                                  .nesterov = config->nesterov,
+                                  .clip = config->clip,
+                                  .clip_value = (float)config->clip_value,
+                                  .clip_norm_type = (float)config->clip_norm_type};
     TRY(param_set_prepare_training(params));
     TRY(memory_alloc(params->device->memory, &optimizer.ranges, (size_t)params->count,
                      sizeof *optimizer.ranges));
@@ -46,6 +50,9 @@ md_status optimizer_create(struct optimizer *out, struct param_set *params,
     if (optimizer.range_count == 0)
         FAIL(MD_EINVAL, "the network has nothing to train; lower MODEL.BACKBONE.FREEZE_AT");
     TRY(tensor_create(params->device, &optimizer.flag, TENSOR_I32, SHAPE(1)));
+    if (config->accumulate > 1)
+        TRY(tensor_create(params->device, &optimizer.sums, TENSOR_F32,
+                          SHAPE(params->trainable_count)));
     *out = optimizer;
     return MD_OK;
 fail:
@@ -58,14 +65,50 @@ void optimizer_free(struct optimizer *optimizer)
     if (!optimizer->params)
         return;
     tensor_destroy(optimizer->params->device, &optimizer->flag);
+    tensor_destroy(optimizer->params->device, &optimizer->sums);
     memory_free(optimizer->params->device->memory, optimizer->ranges);
     memset(optimizer, 0, sizeof *optimizer);
+}
+
+/* ---- a step ----------------------------------------------------------------------------- */
+
+md_status optimizer_add_part(struct optimizer *optimizer, struct stream *stream, double share,
+                             bool last)
+{
+    md_status st = MD_OK;
+    struct tensor *grads = &optimizer->params->grads;
+    float kept = optimizer->summing ? 1 : 0;
+    if (!last)
+        TRY(op_blend(stream, &optimizer->sums, kept, grads, (float)share));
+    else if (optimizer->summing)
+        TRY(op_blend(stream, grads, (float)share, &optimizer->sums, 1));
+    optimizer->summing = !last;
+fail:
+    return st;
+}
+
+/* Value by value, and so over the slab; parameter by parameter; or all as one. The padding is zero. */
+static md_status clip(struct optimizer *optimizer, struct stream *stream)
+{
+    md_status st = MD_OK;
+    struct param_set *set = optimizer->params;
+    float limit = optimizer->clip_value, order = optimizer->clip_norm_type;
+    if (optimizer->clip == CLIP_VALUE)
+        return op_clip_value(stream, &set->grads, limit);
+    if (optimizer->clip == CLIP_FULL_MODEL)
+        return op_clip_norm(stream, &set->grads, limit, order);
+    for (int i = 0; optimizer->clip == CLIP_NORM && i < set->count; i++)
+        if (set->items[i]->spec.kind == PARAM_TRAINABLE)
+            TRY(op_clip_norm(stream, &set->items[i]->grad, limit, order));
+fail:
+    return st;
 }
 
 md_status optimizer_step(struct optimizer *optimizer, struct stream *stream, double lr, bool first)
 {
     md_status st = MD_OK;
     struct param_set *set = optimizer->params;
+    TRY(clip(optimizer, stream));
     for (int i = 0; i < optimizer->range_count; i++) {
         const struct optimizer_range *range = &optimizer->ranges[i];
         struct tensor values = tensor_rows(&set->values, range->first, range->count);

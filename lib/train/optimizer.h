@@ -17,6 +17,10 @@ struct optimizer {
     int                     range_count;
     float                   momentum;
     bool                    nesterov;
+    enum clip_kind          clip;
+    float                   clip_value, clip_norm_type;
+    struct tensor           sums; /* like the gradients; absent when a batch comes in one part */
+    bool                    summing;
     struct tensor           flag; /* [1] I32 on the device: what op_all_finite answers */
 };
 
@@ -25,7 +29,11 @@ md_status optimizer_create(struct optimizer *out, struct param_set *params,
                            const struct solver_config *config);
 void      optimizer_free(struct optimizer *optimizer); /* all zero is fine */
 
-/* `first`: no momentum yet. Moves the version of the trainable weights. */
+/* After the backward pass of a part of a batch that is `share` of its images: adds the part's gradients
+ * to the others'. After the last part the gradients are those of the whole. */
+md_status optimizer_add_part(struct optimizer *optimizer, struct stream *stream, double share, bool last);
+/* Clips the gradients if it is to, then makes the step. `first`: no momentum yet. Moves the version of
+ * the trainable weights. */
 md_status optimizer_step(struct optimizer *optimizer, struct stream *stream, double lr, bool first);
 /* Are all gradients, or all trainable values, finite? If not, *culprit is the first parameter with
  * one that is not; else NULL. */

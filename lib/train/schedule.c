@@ -13,7 +13,11 @@ md_status schedule_init(struct schedule *out, const struct solver_config *config
 {
     md_status st = MD_OK;
     struct schedule schedule = {.base_lr = config->base_lr,
+                                .kind = config->schedule,
                                 .gamma = config->gamma,
+                                .warmup_constant = config->warmup_constant,
+                                .rescale = config->rescale_interval,
+                                .num_decays = config->num_decays,
                                 .warmup_factor = config->warmup_factor,
                                 .max_iter = config->max_iter,
                                 .warmup_iters = config->warmup_iters};
@@ -24,6 +28,12 @@ md_status schedule_init(struct schedule *out, const struct solver_config *config
              (long long)config->warmup_iters);
     if (!isfinite(config->base_lr) || !isfinite(config->gamma) || !isfinite(config->warmup_factor))
         FAIL(MD_EINVAL, "SOLVER.BASE_LR, GAMMA and WARMUP_FACTOR must be finite numbers");
+    if (config->schedule == SCHEDULE_COSINE && !(config->base_lr > 0 && config->base_lr_end >= 0 &&
+                                                 config->base_lr_end <= config->base_lr))
+        FAIL(MD_EINVAL,
+             "a cosine from SOLVER.BASE_LR %g to BASE_LR_END %g; it must fall, to 0 or more",
+             config->base_lr, config->base_lr_end);
+    schedule.end = config->schedule == SCHEDULE_COSINE ? config->base_lr_end / config->base_lr : 0;
     for (int i = 0; i < config->step_count; i++) {
         int64_t step = config->steps[i];
         if (i > 0 && step <= config->steps[i - 1])
@@ -42,7 +52,7 @@ fail:
     return st;
 }
 
-/* The part of the base rate at `where`, 0..1 of the run, without warm-up. */
+/* Of these three: the part of the base rate at `where`, 0..1 of the run, without warm-up. */
 static double multistep(const struct schedule *schedule, double where)
 {
     int64_t iteration = (int64_t)((where + EARLY) * (double)schedule->max_iter);
@@ -52,14 +62,35 @@ static double multistep(const struct schedule *schedule, double where)
     return pow(schedule->gamma, passed);
 }
 
+/* The run in num_decays + 1 equal parts. */
+static double fixed_gamma(const struct schedule *schedule, double where)
+{
+    int passed = (int)((where + EARLY) * (schedule->num_decays + 1));
+    return pow(schedule->gamma, passed < schedule->num_decays ? passed : schedule->num_decays);
+}
+
+static double curve(const struct schedule *schedule, double where)
+{
+    static const double PI = 3.14159265358979323846;
+    if (schedule->kind == SCHEDULE_COSINE)
+        return schedule->end + 0.5 * (1.0 - schedule->end) * (1.0 + cos(PI * where));
+    if (schedule->kind == SCHEDULE_FIXED_GAMMA)
+        return fixed_gamma(schedule, where);
+    return multistep(schedule, where);
+}
+
 double schedule_lr(const struct schedule *schedule, int64_t iteration)
 {
     double where = (double)iteration / (double)schedule->max_iter;
     double warm = fmin((double)schedule->warmup_iters / (double)schedule->max_iter, 1.0);
-    if (where + EARLY > warm)
-        return schedule->base_lr * multistep(schedule, where);
-    double start = schedule->warmup_factor * multistep(schedule, 0.0);
-    double end = multistep(schedule, warm);
+    if (where + EARLY > warm) {
+        bool rescale = schedule->rescale && warm < 1.0;
+        return schedule->base_lr * curve(schedule, rescale ? (where - warm) / (1.0 - warm) : where);
+    }
+    double start = schedule->warmup_factor * curve(schedule, 0.0);
+    if (schedule->warmup_constant)
+        return schedule->base_lr * start;
+    double end = curve(schedule, schedule->rescale ? 0.0 : warm);
     double done = where / warm;
     return schedule->base_lr * (end * done + start * (1.0 - done));
 }

@@ -1,14 +1,19 @@
-/* schedule.h - the learning rate of each iteration: linear warm-up, then steps down. */
+/* schedule.h - the learning rate of each iteration: a warm-up, then steps down or a cosine. */
 #ifndef TRAIN_SCHEDULE_H
 #define TRAIN_SCHEDULE_H
 
 #include "config/typed.h"
 #include "core/log.h"
 
-/* Detectron2's WarmupMultiStepLR. A pure function of the iteration, so that a resumed run goes on
- * with whatever the configuration says now. */
+/* Detectron2's WarmupMultiStepLR, WarmupCosineLR and WarmupStepWithFixedGammaLR. A pure function of
+ * the iteration, so that a resumed run goes on with whatever the configuration says now. */
 struct schedule {
-    double  base_lr, gamma, warmup_factor;
+    enum schedule_kind kind;
+    double  base_lr, end; /* the last as part of base_lr */
+    double  gamma, warmup_factor;
+    bool    warmup_constant;
+    bool    rescale; /* the curve begins after the warm-up, not under it */
+    int     num_decays;
     int64_t max_iter, warmup_iters;
     int64_t steps[CONFIG_MAX_STEPS]; /* strictly increasing, below max_iter */
     int     step_count;

@@ -7,6 +7,7 @@
 
 #include "core/error.h"
 #include "core/strings.h"
+#include "train/batch_parts.h"
 #include "train/trainer_state.h"
 #include "train/validation.h"
 
@@ -93,8 +94,8 @@ static md_status run_step(struct trainer *trainer)
     TRY(loader_next(trainer->loader, &batch));
     double data_seconds = clock_seconds() - start;
     TRY(host_batch_set(&trainer->host, batch));
-    TRY(session_losses(trainer->session, &losses, trainer->host.images, trainer->host.truth,
-                       trainer->host.count, random, true));
+    TRY(batch_parts_losses(trainer->session, &trainer->optimizer, &losses, &trainer->host,
+                           trainer->options.typed.solver.accumulate, random));
     TRY(check_finite(trainer, batch, &losses, lr));
     TRY(optimizer_step(&trainer->optimizer, session_stream(trainer->session), lr,
                        !trainer->momentum_started));

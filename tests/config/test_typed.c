@@ -1,6 +1,8 @@
 /* test_typed.c - keys to structs: values, and every refusal with the key that caused it. */
 #include "config/typed.h"
 
+#include <math.h>
+
 #include "config/config_case.h"
 #include "config/key_table.h"
 #include "support/failing_memory.h"
@@ -227,7 +229,19 @@ static const struct {
     {"MODEL.ROI_HEADS.NAME", "CascadeROIHeads", "there are no cascade", MD_EUNSUPPORTED},
     {"MODEL.BACKBONE.NAME", "build_resnet_backbone", "MODEL.BACKBONE.NAME", MD_EUNSUPPORTED},
     {"MODEL.RPN.IN_FEATURES", "[res4]", "MODEL.RPN.IN_FEATURES is list of 1", MD_EUNSUPPORTED},
-    {"SOLVER.LR_SCHEDULER_NAME", "WarmupCosineLR", "only WarmupMultiStepLR", MD_EUNSUPPORTED},
+    {"SOLVER.LR_SCHEDULER_NAME", "OneCycle", "possible are WarmupMultiStepLR, WarmupCosineLR, Warm",
+     MD_EUNSUPPORTED},
+    {"SOLVER.WARMUP_METHOD", "burnin", "possible are linear, constant", MD_EUNSUPPORTED},
+    {"SOLVER.CLIP_GRADIENTS.CLIP_TYPE", "global", "possible are value, norm, full_model",
+     MD_EUNSUPPORTED},
+    {"SOLVER.CLIP_GRADIENTS.CLIP_VALUE", "-1", "CLIP_VALUE = -1 is not between", MD_EINVAL},
+    {"SOLVER.CLIP_GRADIENTS.NORM_TYPE", ".nan", "NORM_TYPE = nan", MD_EINVAL},
+    {"SOLVER.NUM_DECAYS", "0", "SOLVER.NUM_DECAYS = 0", MD_EINVAL},
+    {"MDET.EMA.DECAY", "1.001", "MDET.EMA.DECAY = 1.001", MD_EINVAL},
+    {"MDET.EMA.DECAY", "1", "the average would never move", MD_EINVAL},
+    {"MDET.EMA.DECAY", "-0.5", "MDET.EMA.DECAY = -0.5", MD_EINVAL},
+    {"MDET.SOLVER.ACCUMULATE", "0", "MDET.SOLVER.ACCUMULATE = 0", MD_EINVAL},
+    {"MDET.SOLVER.ACCUMULATE", "17", "more than the 16 images of SOLVER.IMS_PER_BATCH", MD_EINVAL},
     {"VERSION", "1", "VERSION is int 1", MD_EUNSUPPORTED},
     {"INPUT.FORMAT", "L", "INPUT.FORMAT is 'L'; possible are BGR, RGB", MD_EUNSUPPORTED},
     {"INPUT.RANDOM_FLIP", "both", "possible are horizontal, vertical, none", MD_EUNSUPPORTED},
@@ -326,6 +340,51 @@ START_TEST(impossible_crops_are_refused_when_they_are_used)
 }
 END_TEST
 
+START_TEST(updates_as_structs)
+{
+    static const char *const settings[][2] = {
+        {"SOLVER.LR_SCHEDULER_NAME", "WarmupCosineLR"},
+        {"SOLVER.BASE_LR_END", "0.001"},
+        {"SOLVER.WARMUP_METHOD", "constant"},
+        {"SOLVER.STEPS", "(20, 10)"}, /* of another schedule */
+        {"SOLVER.CLIP_GRADIENTS.CLIP_TYPE", "full_model"},
+        {"SOLVER.CLIP_GRADIENTS.CLIP_VALUE", "0.5"},
+        {"SOLVER.CLIP_GRADIENTS.NORM_TYPE", ".inf"},
+        {"MDET.SOLVER.ACCUMULATE", "8"},
+        {"MDET.EMA.ENABLED", "True"},
+        {"MDET.EMA.DECAY", "0.9"},
+    };
+    case_start(&at, "faster_rcnn_R_50_FPN_3x");
+    for (size_t i = 0; i < sizeof settings / sizeof settings[0]; i++)
+        must_set(settings[i][0], settings[i][1]);
+    ck_assert_msg(config_typed(at.config, &typed) == MD_OK, "%s", error_text());
+    const struct solver_config *s = &typed.solver;
+    const double pairs[][2] = {
+        {s->schedule, SCHEDULE_COSINE},
+        {s->base_lr_end, 0.001},
+        {s->warmup_constant, 1},
+        {s->step_count, 0},
+        {s->clip, CLIP_OFF},
+        {s->clip_value, 0.5},
+        {s->clip_norm_type, HUGE_VAL},
+        {s->accumulate, 8},
+        {s->ema, 1},
+        {s->ema_warmup, 1},
+        {s->ema_decay, 0.9},
+    };
+    CHECK_PAIRS(pairs);
+    must_set("SOLVER.CLIP_GRADIENTS.ENABLED", "True");
+    ck_assert_int_eq(config_typed(at.config, &typed), MD_OK);
+    ck_assert_int_eq(s->clip, CLIP_FULL_MODEL);
+    must_set("SOLVER.CLIP_GRADIENTS.CLIP_VALUE", "0");
+    expect_error(config_typed(at.config, &typed), MD_EINVAL, "CLIP_VALUE is 0");
+    must_set("SOLVER.CLIP_GRADIENTS.CLIP_VALUE", "1");
+    must_set("SOLVER.BASE_LR_END", "0.5");
+    expect_error(config_typed(at.config, &typed), MD_EINVAL, "BASE_LR_END = 0.5 is above");
+    case_end(&at);
+}
+END_TEST
+
 START_TEST(augmentation_as_structs)
 {
     static const char *const settings[][2] = {
@@ -386,10 +445,11 @@ START_TEST(every_used_key_is_read)
         /* Nothing that fits the type is right for every key, but none of these is the default. */
         const char *other = key->type == KEY_BOOL
                                 ? (strcmp(key->initial, "True") == 0 ? "False" : "True")
-                            : key->type == KEY_STRING  ? "something"
-                            : key->type == KEY_NESTED  ? "[[3]]"
-                            : key->type == KEY_NUMBERS ? "[3]"
-                                                       : "3";
+                            : key->type == KEY_STRING        ? "something"
+                            : key->type == KEY_NESTED        ? "[[3]]"
+                            : key->type == KEY_NUMBERS       ? "[3]"
+                            : strcmp(key->initial, "3") == 0 ? "2"
+                                                             : "3";
         struct typed_config before;
         case_start(&at, "faster_rcnn_R_50_FPN_3x");
         ck_assert_int_eq(config_typed(at.config, &before), MD_OK);
@@ -422,4 +482,5 @@ SUITE("config/typed", TEST(x101_as_structs), TEST(input_and_solver_as_structs),
       TEST(other_values_as_structs), TEST(blocks_by_depth_or_by_list),
       TEST(anchors_for_one_level_stand_for_all), TEST(refused_values_name_their_key),
       TEST(impossible_crops_are_refused_when_they_are_used), TEST(augmentation_as_structs),
-      TEST(groups_need_bottlenecks), TEST(every_used_key_is_read), TEST(memory_may_run_out))
+      TEST(updates_as_structs), TEST(groups_need_bottlenecks), TEST(every_used_key_is_read),
+      TEST(memory_may_run_out))

@@ -155,6 +155,18 @@ static void elementwise_case(struct lab *lab, struct random *random, int variant
     lab_keep(lab, "all_finite", &finite, 0);
     lab_keep(lab, "copy, add, scale", &copy, 0);
     lab_keep(lab, "fill", &filled, 0);
+    struct tensor blended = lab_normal(lab, random, shape, 1),
+                  valued = lab_normal(lab, random, shape, 1),
+                  normed = lab_normal(lab, random, shape, 1);
+    LAB_OK(op_blend(lab->stream, &blended, variant % 2 ? 0.9f : 0, &value, 0.1f));
+    LAB_OK(op_clip_value(lab->stream, &valued, 0.4f));
+    LAB_OK(op_clip_norm(lab->stream, &normed, 3,
+                        variant % 3 == 0   ? 2
+                        : variant % 3 == 1 ? INFINITY
+                                           : 1.5f));
+    lab_keep(lab, "blend", &blended, FEW_ROUNDINGS);
+    lab_keep(lab, "clip_value", &valued, 0);
+    lab_keep(lab, "clip_norm", &normed, 1e-5); /* a norm of up to 70001 terms */
     lab_keep(lab, "fill of integers", &integers, 0);
     lab_keep(lab, "relu_backward", &b, 0);
     lab_keep(lab, "sgd value", &value, FEW_ROUNDINGS);

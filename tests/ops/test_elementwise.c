@@ -65,6 +65,53 @@ START_TEST(finite_or_not)
 }
 END_TEST
 
+/* Wanted: torch 1.13, clip_grad_norm_ of the gradient 3, -4, 12, 0.5. */
+START_TEST(clipping_by_norm_is_torchs)
+{
+    static const struct {
+        float limit, order, want[4];
+    } cases[] = {
+        {1, 2, {0.230598718F, -0.307464957F, 0.922394872F, 0.0384331197F}},
+        {5, 2, {1.15299356F, -1.53732479F, 4.61197424F, 0.192165598F}},
+        {20, 2, {3, -4, 12, 0.5F}},
+        {2, INFINITY, {0.49999997F, -0.666666627F, 1.99999988F, 0.0833333284F}},
+        {2, 1, {0.30769226F, -0.410256356F, 1.23076904F, 0.0512820445F}},
+        {1, 3, {0.245753855F, -0.327671796F, 0.983015418F, 0.0409589745F}},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct lab lab;
+        lab_open_ref(&lab);
+        struct tensor grad = lab_f32(&lab, SHAPE(4), (float[]){3, -4, 12, 0.5F});
+        LAB_OK(op_clip_norm(lab.stream, &grad, cases[i].limit, cases[i].order));
+        for (int k = 0; k < 4; k++) /* torch has its norm in 32 bits: a few roundings of 12 */
+            ck_assert_float_eq_tol(lab_floats(&lab, &grad)[k], cases[i].want[k], 3e-6F);
+        lab_close(&lab);
+    }
+}
+END_TEST
+
+START_TEST(clipping_by_value_and_blending)
+{
+    struct lab lab;
+    lab_open_ref(&lab);
+    struct tensor grad = lab_f32(&lab, SHAPE(5), (float[]){3, -4, 0.5F, -0.5F, INFINITY});
+    LAB_OK(op_clip_value(lab.stream, &grad, 2));
+    const float want[5] = {2, -2, 0.5F, -0.5F, 2};
+    for (int i = 0; i < 5; i++)
+        ck_assert_float_eq(lab_floats(&lab, &grad)[i], want[i]);
+    struct tensor average = lab_f32(&lab, SHAPE(2), (float[]){8, -8}),
+                  value = lab_f32(&lab, SHAPE(2), (float[]){4, 4});
+    LAB_OK(op_blend(lab.stream, &average, 0.75F, &value, 0.25F));
+    ck_assert_float_eq(lab_floats(&lab, &average)[0], 7);
+    ck_assert_float_eq(lab_floats(&lab, &average)[1], -5);
+    LAB_OK(op_fill(lab.stream, &average, NAN));
+    LAB_OK(op_blend(lab.stream, &average, 0, &value, 0.5F)); /* what it held does not count */
+    ck_assert_float_eq(lab_floats(&lab, &average)[1], 2);
+    ck_assert_int_eq(op_clip_norm(lab.stream, &value, 1, 0), MD_EINVAL);
+    lab_close(&lab);
+}
+END_TEST
+
 START_TEST(plain_operations)
 {
     struct lab lab;
@@ -87,4 +134,5 @@ START_TEST(plain_operations)
 END_TEST
 
 SUITE("ops/elementwise", TEST(sgd_by_hand), TEST(sums_in_double), TEST(finite_or_not),
+      TEST(clipping_by_norm_is_torchs), TEST(clipping_by_value_and_blending),
       TEST(plain_operations))

@@ -96,6 +96,68 @@ START_TEST(two_steps_follow_the_formula)
 }
 END_TEST
 
+static double norm_of_grad(int i, int64_t count)
+{
+    double sum = 0;
+    for (int64_t k = 0; k < count; k++)
+        sum += (double)grad_at(i, k) * (double)grad_at(i, k);
+    return sqrt(sum);
+}
+
+/* The first step without momentum or decay moves a value by lr times its clipped gradient. */
+static void check_clipped(const struct param_set *set, struct stream *stream, int kind)
+{
+    double all = 0;
+    for (int i = 0; i < set->count; i++)
+        if (set->items[i]->spec.kind == PARAM_TRAINABLE)
+            all += pow(norm_of_grad(i, param_count(set->items[i])), 2);
+    for (int i = 0; i < set->count; i++) {
+        const struct param *param = set->items[i];
+        int64_t count = param_count(param);
+        if (param->spec.kind != PARAM_TRAINABLE)
+            continue;
+        double norm = kind == 1 ? norm_of_grad(i, count) : sqrt(all);
+        float *values = malloc((size_t)count * sizeof *values);
+        OK(tensor_download(stream, values, &param->value));
+        for (int64_t k = 0; k < count; k++) {
+            double grad = (double)grad_at(i, k);
+            double clipped = kind == 0 ? fmax(-0.1, fmin(0.1, grad)) : grad * fmin(1, 0.1 / norm);
+            /* Two roundings of values below 1, and the 1e-6 beside a norm of 0.1 or more. */
+            ck_assert_double_eq_tol((double)values[k], (double)value_at(i, k) - clipped, 2e-6);
+        }
+        free(values);
+    }
+}
+
+START_TEST(gradients_are_clipped_as_asked)
+{
+    static const char *const TYPES[] = {"value", "norm", "full_model"};
+    const char *const settings[] = {"SOLVER.CLIP_GRADIENTS.ENABLED",
+                                    "True",
+                                    "SOLVER.CLIP_GRADIENTS.CLIP_TYPE",
+                                    TYPES[_i],
+                                    "SOLVER.CLIP_GRADIENTS.CLIP_VALUE",
+                                    "0.1",
+                                    "SOLVER.WEIGHT_DECAY",
+                                    "0",
+                                    NULL};
+    struct tiny_run run;
+    struct optimizer optimizer;
+    struct stream *stream = NULL;
+    OK(tiny_run_open(&run, &(struct tiny_setup){.images = 1, .settings = settings}));
+    OK(stream_create(&stream, run.device));
+    struct param_set *set = run.detector->params;
+    OK(optimizer_create(&optimizer, set, &run.typed.solver));
+    fill(set, stream, false);
+    fill(set, stream, true);
+    OK(optimizer_step(&optimizer, stream, 1, true));
+    check_clipped(set, stream, _i);
+    optimizer_free(&optimizer);
+    stream_free(stream);
+    tiny_run_close(&run);
+}
+END_TEST
+
 START_TEST(equal_settings_are_one_operation)
 {
     struct tiny_run run;
@@ -142,5 +204,6 @@ START_TEST(the_first_parameter_at_fault_is_named)
 }
 END_TEST
 
-SUITE("train/optimizer", TEST(two_steps_follow_the_formula), TEST(equal_settings_are_one_operation),
+SUITE("train/optimizer", TEST(two_steps_follow_the_formula),
+      LOOP(gradients_are_clipped_as_asked, 0, 3), TEST(equal_settings_are_one_operation),
       TEST(the_first_parameter_at_fault_is_named))

@@ -44,6 +44,77 @@ START_TEST(zoo_schedule_has_detectron2s_numbers)
 }
 END_TEST
 
+/* 3000 iterations with a warm-up of 500; numbers of the formulas in Python, in double. */
+START_TEST(other_schedules_have_detectron2s_numbers)
+{
+    enum { PLACES = 7 };
+    static const int64_t ITERATIONS[PLACES] = {0, 1, 250, 499, 500, 1125, 2999};
+    static const struct {
+        enum schedule_kind kind;
+        bool constant, rescale;
+        double lr[PLACES];
+    } cases[] = {
+        {SCHEDULE_COSINE,
+         false,
+         false,
+         {2e-05, 5.734749537e-05, 0.009356873843, 0.01865640019, 0.01869374769, 0.01398116347,
+          0.000500005346}},
+        {SCHEDULE_COSINE,
+         false,
+         true,
+         {2e-05, 5.996e-05, 0.01001, 0.01996004, 0.02, 0.01714429112, 0.0005000076983}},
+        {SCHEDULE_COSINE,
+         true,
+         false,
+         {2e-05, 2e-05, 2e-05, 2e-05, 0.01869374769, 0.01398116347, 0.000500005346}},
+        {SCHEDULE_FIXED_GAMMA,
+         false,
+         false,
+         {2e-05, 5.996e-05, 0.01001, 0.01996004, 0.02, 0.002, 2e-05}},
+        {SCHEDULE_FIXED_GAMMA, true, true, {2e-05, 2e-05, 2e-05, 2e-05, 0.02, 0.002, 2e-05}},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct solver_config config = zoo();
+        struct schedule schedule;
+        config.max_iter = 3000;
+        config.warmup_iters = 500;
+        config.base_lr_end = 0.0005;
+        config.num_decays = 3;
+        config.step_count = 0;
+        config.schedule = cases[i].kind;
+        config.warmup_constant = cases[i].constant;
+        config.rescale_interval = cases[i].rescale;
+        ck_assert_int_eq(schedule_init(&schedule, &config, NULL), MD_OK);
+        for (int k = 0; k < PLACES; k++) {
+            double lr = schedule_lr(&schedule, ITERATIONS[k]);
+            /* The wanted numbers have 10 digits. */
+            ck_assert_msg(fabs(lr / cases[i].lr[k] - 1) < 1e-9, "case %zu, iteration %lld: %.10g",
+                          i, (long long)ITERATIONS[k], lr);
+        }
+    }
+}
+END_TEST
+
+/* The switches of four equal parts, a millionth of the run early, as everywhere. */
+START_TEST(fixed_gamma_drops_at_equal_parts)
+{
+    struct solver_config config = zoo();
+    struct schedule schedule;
+    config.max_iter = 3000;
+    config.warmup_iters = 0;
+    config.step_count = 0;
+    config.num_decays = 3;
+    config.schedule = SCHEDULE_FIXED_GAMMA;
+    ck_assert_int_eq(schedule_init(&schedule, &config, NULL), MD_OK);
+    for (int part = 0; part < 4; part++) {
+        const double want = 0.02 * pow(0.1, part);
+        /* A few roundings of 0.02. */
+        ck_assert_double_eq_tol(schedule_lr(&schedule, 750 * part), want, 1e-11);
+        ck_assert_double_eq_tol(schedule_lr(&schedule, 750 * part + 749), want, 1e-11);
+    }
+}
+END_TEST
+
 START_TEST(steps_come_early_in_a_very_long_run)
 {
     struct solver_config config = zoo();
@@ -100,9 +171,15 @@ START_TEST(impossible_schedules_are_refused)
     config = zoo();
     config.gamma = NAN;
     ck_assert_int_eq(schedule_init(&schedule, &config, NULL), MD_EINVAL);
+    config = zoo();
+    config.schedule = SCHEDULE_COSINE;
+    config.base_lr_end = 0.03; /* it would climb */
+    ck_assert_int_eq(schedule_init(&schedule, &config, NULL), MD_EINVAL);
+    ck_assert_ptr_nonnull(strstr(error_text(), "BASE_LR_END"));
 }
 END_TEST
 
 SUITE("train/schedule", TEST(zoo_schedule_has_detectron2s_numbers),
+      TEST(other_schedules_have_detectron2s_numbers), TEST(fixed_gamma_drops_at_equal_parts),
       TEST(steps_come_early_in_a_very_long_run), TEST(warmup_may_be_absent_or_longer_than_the_run),
       TEST(late_steps_are_dropped_with_a_warning), TEST(impossible_schedules_are_refused))

@@ -80,6 +80,33 @@ md_status cpu_scale(struct stream *stream, struct tensor *out, float factor)
     return MD_OK;
 }
 
+struct blend {
+    float *out;
+    const float *in;
+    float out_factor, in_factor;
+};
+
+static void blend_piece(const void *arg, int thread, int64_t first, int64_t last)
+{
+    const struct blend b = *(const struct blend *)arg;
+    (void)thread;
+    if (b.out_factor == 0) {
+        for (int64_t i = first; i < last; i++)
+            b.out[i] = b.in_factor * b.in[i];
+        return;
+    }
+    for (int64_t i = first; i < last; i++)
+        b.out[i] = b.out_factor * b.out[i] + b.in_factor * b.in[i];
+}
+
+md_status cpu_blend(struct stream *stream, struct tensor *out, float out_factor,
+                    const struct tensor *in, float in_factor)
+{
+    const struct blend blend = {out->data, in->data, out_factor, in_factor};
+    parallel(stream->device, tensor_count(out), GRAIN, blend_piece, &blend);
+    return MD_OK;
+}
+
 static void relu_piece(const void *arg, int thread, int64_t first, int64_t last)
 {
     const struct pass *p = arg;

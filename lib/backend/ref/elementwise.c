@@ -1,4 +1,4 @@
-/* elementwise.c - fill, copy, add, scale, ReLU's gradient, the SGD step, and reductions. */
+/* elementwise.c - fill, copy, add, scale, blend, ReLU's gradient, the SGD step, clipping, reductions. */
 #include <math.h>
 #include <string.h>
 
@@ -40,6 +40,18 @@ md_status ref_scale(struct stream *stream, struct tensor *out, float factor)
     int64_t count = tensor_count(out);
     for (int64_t i = 0; i < count; i++)
         f32(out)[i] *= factor;
+    return MD_OK;
+}
+
+md_status ref_blend(struct stream *stream, struct tensor *out, float out_factor,
+                    const struct tensor *in, float in_factor)
+{
+    (void)stream;
+    int64_t count = tensor_count(out);
+    for (int64_t i = 0; i < count; i++) {
+        float kept = out_factor == 0 ? 0 : out_factor * f32(out)[i];
+        f32(out)[i] = kept + in_factor * f32(in)[i];
+    }
     return MD_OK;
 }
 
@@ -86,4 +98,28 @@ md_status ref_all_finite(struct stream *stream, struct tensor *out, const struct
         finite = isfinite(f32(in)[i]);
     i32(out)[0] = finite;
     return MD_OK;
+}
+
+md_status ref_clip_value(struct stream *stream, struct tensor *grad, float limit)
+{
+    (void)stream;
+    int64_t count = tensor_count(grad);
+    float *g = f32(grad);
+    for (int64_t i = 0; i < count; i++)
+        g[i] = g[i] > limit ? limit : g[i] < -limit ? -limit : g[i];
+    return MD_OK;
+}
+
+md_status ref_clip_norm(struct stream *stream, struct tensor *grad, float limit, float order)
+{
+    const int64_t count = tensor_count(grad);
+    double sum = 0, largest = 0;
+    for (int64_t i = 0; i < count; i++) {
+        double size = fabs((double)f32(grad)[i]);
+        sum += pow(size, (double)order);
+        largest = fmax(largest, size);
+    }
+    double norm = isinf(order) ? largest : pow(sum, 1 / (double)order);
+    double factor = (double)limit / (norm + 1e-6);
+    return factor < 1 ? ref_scale(stream, grad, (float)factor) : MD_OK;
 }
