@@ -85,7 +85,7 @@ int cli_fail(struct cli *cli, md_status status)
 
 /* ---- log ---------------------------------------------------------------------------------- */
 
-static void put_json_text(FILE *out, const char *text)
+void cli_put_json(FILE *out, const char *text)
 {
     fputc('"', out);
     for (; *text; text++) {
@@ -115,7 +115,7 @@ void cli_log(void *user, md_log_level level, const char *message)
     if (cli->log_json) {
         fprintf(stderr, "{\"time\": %lld, \"level\": \"%s\", \"message\": ", (long long)now,
                 names[level]);
-        put_json_text(stderr, message);
+        cli_put_json(stderr, message);
         fputs("}\n", stderr);
         return;
     }

@@ -3,6 +3,7 @@
 #define EXAMPLES_CLI_H
 
 #include <getopt.h>
+#include <stdio.h>
 
 #include <md.h>
 
@@ -71,6 +72,7 @@ bool cli_int(const struct cli *cli, const char *option, const char *text, int lo
 bool cli_float(const struct cli *cli, const char *option, const char *text, float low, float high,
                float *out);
 
+void   cli_put_json(FILE *out, const char *text); /* quoted */
 void   cli_log(void *user, md_log_level level, const char *message); /* user: struct cli */
 double cli_seconds(void);                                            /* monotonic */
 

@@ -44,6 +44,32 @@ typedef struct md_problem {
 
 MD_API const char *md_problem_kind_name(md_problem_kind kind); /* "box-outside"; NULL: none such */
 
+typedef struct md_check_options {
+    size_t size; /* set by md_check_options_init */
+    /* Pictures of different sets whose 64-bit fingerprints differ in at most so many bits are nearly
+     * the same: 0 to 11; -1: only the very same file counts (8) */
+    int    near_bits;
+} md_check_options;
+
+MD_API void md_check_options_init(md_check_options *options, size_t size);
+static inline md_check_options md_check_options_default(void)
+{
+    md_check_options o;
+    md_check_options_init(&o, sizeof o);
+    return o;
+}
+
+typedef struct md_problems md_problems;
+
+/* Reads the annotations and every image of all sets, on the context's threads; the first SPEC is the
+ * one to train on. Problems are no failure: set by set, in the order of the file, then those between
+ * sets. A SPEC that is written wrongly or whose folder does not exist is a failure. */
+MD_API md_status         md_check(md_problems **out, md_context *context, const char *const *specs,
+                                  size_t count, const md_check_options *options);
+MD_API size_t            md_problems_count(const md_problems *problems);
+MD_API const md_problem *md_problems_get(const md_problems *problems, size_t index); /* NULL: none such */
+MD_API void              md_problems_free(md_problems *problems);
+
 #ifdef __cplusplus
 }
 #endif

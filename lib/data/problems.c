@@ -63,40 +63,56 @@ static void cut_source(char *text)
         open[-1] = '\0';
 }
 
-/* Past "123:", or `text` when it does not begin so. */
-static const char *skip_number(const char *text, size_t *number)
+/* Past ":123:", and ":123:45:", to what follows; NULL when `text` does not begin so. */
+static char *skip_numbers(char *text, size_t *line)
 {
-    char *end;
-    if (!isdigit((unsigned char)*text))
-        return text;
-    unsigned long long value = strtoull(text, &end, 10);
-    if (*end != ':')
-        return text;
-    *number = (size_t)value;
-    return end + 1;
+    char *end = text;
+    int numbers = 0;
+    while (numbers < 2 && *end == ':' && isdigit((unsigned char)end[1])) {
+        char *after;
+        unsigned long long value = strtoull(end + 1, &after, 10);
+        if (numbers++ == 0)
+            *line = (size_t)value;
+        end = after;
+    }
+    return numbers > 0 && end[0] == ':' && end[1] == ' ' ? end + 2 : NULL;
 }
 
-md_status problem_add_error(struct problem_list *list, md_problem_kind kind, const char *file)
+/* "FILE:LINE: " or "IMAGE: " in front goes into the place. */
+static const char *take_place(char *text, struct problem_place *place)
+{
+    size_t line = 0;
+    size_t name = place->image ? strlen(place->image) : 0;
+    if (name > 0 && strncmp(text, place->image, name) == 0 && strncmp(text + name, ": ", 2) == 0)
+        return text + name + 2;
+    for (char *at = strchr(text, ':'); at; at = strchr(at + 1, ':')) {
+        char *rest = skip_numbers(at, &line);
+        if (!rest)
+            continue;
+        *at = '\0';
+        place->file = text;
+        place->line = line;
+        return rest;
+    }
+    return text;
+}
+
+md_status problem_add_error(struct problem_list *list, md_problem_kind kind,
+                            const struct problem_place *place)
 {
     char text[TEXT_BYTES];
-    size_t column = 0;
-    struct problem_place place = {.file = file};
+    struct problem_place found = *place;
     snprintf(text, sizeof text, "%s", error_text());
     cut_source(text);
-    const char *at = text;
-    size_t length = strlen(file);
-    if (strncmp(at, file, length) == 0 && at[length] == ':') {
-        at = skip_number(at + length + 1, &place.line);
-        at = skip_number(at, &column);
-        at += strspn(at, " ");
-    }
-    return problem_add(list, kind, MD_LOG_ERROR, &place, "%s", at);
+    const char *rest = take_place(text, &found);
+    return problem_add(list, kind, MD_LOG_ERROR, &found, "%s", rest);
 }
 
 md_status problem_pass_over(struct problem_list *list, const char *file, md_status st)
 {
     if (!list || (st != MD_EFORMAT && st != MD_EMISMATCH))
         return st;
-    st = problem_add_error(list, MD_PROBLEM_ANNOTATION, file);
+    const struct problem_place place = {.file = file};
+    st = problem_add_error(list, MD_PROBLEM_ANNOTATION, &place);
     return st < 0 ? st : MD_END;
 }

@@ -28,8 +28,9 @@ md_status problem_add(struct problem_list *list, md_problem_kind kind, md_log_le
     __attribute__((format(printf, 5, 6)));
 
 /* The thread's last error as an entry: a "FILE:LINE: " or "FILE:LINE:COLUMN: " in front becomes its
- * place, and the place in the library's source goes. */
-md_status problem_add_error(struct problem_list *list, md_problem_kind kind, const char *file);
+ * place in place of the given one, and the place in the library's source goes. */
+md_status problem_add_error(struct problem_list *list, md_problem_kind kind,
+                            const struct problem_place *place);
 
 /* For a reader: when a list is given and `st` says that the content is bad, the error becomes an
  * entry of kind "annotation" and the result is MD_END: pass over the element and go on. Otherwise

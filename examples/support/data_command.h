@@ -1,0 +1,22 @@
+/* data_command.h - the commands of md-data: each parses its own options and does its work. */
+#ifndef EXAMPLES_DATA_COMMAND_H
+#define EXAMPLES_DATA_COMMAND_H
+
+#include "cli.h"
+
+/* argv[0] is the command. Returns the exit code. */
+typedef int data_command(struct cli *cli, int argc, char **argv);
+
+data_command data_check;
+
+extern const char data_check_help[];
+
+/* The next option: its character, or -1 after the last one. A common option is dealt with here and,
+ * when it ends the program, *code is its exit code and the result -1. */
+int data_option(struct cli *cli, int argc, char **argv, const struct option *options, int *code);
+
+/* Opens F for writing ("-": standard output), runs `write`, closes. */
+int data_write_json(const struct cli *cli, const char *path, void (*write)(FILE *out, const void *user),
+                    const void *user);
+
+#endif
