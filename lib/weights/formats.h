@@ -4,9 +4,34 @@
 
 #include "weights/tensors.h"
 
+struct pickle;
+struct pickle_value;
+struct zip;
+
 /* Each fills `file`, whose bytes, arena and tables are ready; the caller closes it on failure. */
 md_status safetensors_read(struct weights_file *file);
-md_status npz_read(struct weights_file *file);
+md_status npz_read(struct weights_file *file, const struct zip *zip);
+/* A zip archive that holds a data.pkl; `pickle` is the number of that member. */
+md_status torch_read(struct weights_file *file, const struct zip *zip, size_t pickle);
+/* A file that is a pickle: Detectron2's or Caffe2's .pkl, or PyTorch's stream from before 1.6. */
+md_status pickle_file_read(struct weights_file *file);
+
+/* What a pickle's root holds becomes tensors, optimizer state and metadata. The storages that it
+ * names have their data by now; its arena goes over to the file. */
+enum checkpoint_kind { CHECKPOINT_TORCH, CHECKPOINT_PKL };
+md_status checkpoint_read(struct weights_file *file, struct pickle *pickle,
+                          const struct pickle_value *root, enum checkpoint_kind kind);
+/* The optimizer's state_dict(); anything but such a dict is passed over. */
+md_status optimizer_state_read(struct weights_file *file, const struct pickle_value *optimizer);
+/* Bounds and types checked; *out has the tensor's type, shape and bytes, which are copied into the
+ * file's arena when they are not dense or not little-endian. */
+md_status checkpoint_tensor(struct weights_file *file, const char *name,
+                            const struct pickle_value *value, struct weights_tensor *out);
+
+/* Dense row-major little-endian elements of `shape` at `out`, from elements that lie `strides`
+ * elements apart. */
+void weights_gather(unsigned char *out, const unsigned char *in, const struct weights_tensor *shape,
+                    const int64_t *strides, bool swapped);
 
 /* Appends a tensor; its name is copied. A name that is there already, an empty one or one tensor
  * too many is MD_EFORMAT. */

@@ -151,27 +151,15 @@ static bool parse_dictionary(struct text text, struct array_header *header,
 static md_status transpose(struct weights_file *file, struct weights_tensor *tensor)
 {
     md_status st = MD_OK;
-    size_t size = weights_type_bytes(tensor->type);
-    size_t strides[WEIGHTS_MAX_RANK];
-    int64_t position[WEIGHTS_MAX_RANK] = {0};
+    int64_t strides[WEIGHTS_MAX_RANK];
+    int64_t stride = 1;
     unsigned char *out = NULL;
     TRY(arena_alloc(&file->arena, &out, tensor->bytes, 1));
-    size_t stride = size;
     for (int i = 0; i < tensor->rank; i++) {
         strides[i] = stride;
-        stride *= (size_t)tensor->dims[i];
+        stride *= tensor->dims[i];
     }
-    size_t from = 0;
-    for (size_t at = 0; at < tensor->bytes; at += size) {
-        memcpy(out + at, tensor->data + from, size);
-        for (int i = tensor->rank - 1; i >= 0; i--) {
-            from += strides[i];
-            if (++position[i] < tensor->dims[i])
-                break;
-            from -= strides[i] * (size_t)tensor->dims[i];
-            position[i] = 0;
-        }
-    }
+    weights_gather(out, tensor->data, tensor, strides, false);
     tensor->data = out;
 fail:
     return st;
@@ -241,15 +229,11 @@ fail:
     return st;
 }
 
-md_status npz_read(struct weights_file *file)
+md_status npz_read(struct weights_file *file, const struct zip *zip)
 {
     md_status st = MD_OK;
-    struct zip zip = {.memory = file->memory};
-    TRY(zip_open(&zip, file->memory, file->path, file->bytes.data, file->bytes.size,
-                 WEIGHTS_MAX_TENSORS));
-    for (size_t i = 0; i < zip.count; i++)
-        TRY(read_member(file, &zip, &zip.entries[i]));
+    for (size_t i = 0; i < zip->count; i++)
+        TRY(read_member(file, zip, &zip->entries[i]));
 fail:
-    zip_close(&zip);
     return st;
 }

@@ -255,7 +255,8 @@ md_status safetensors_read(struct weights_file *file)
                      file->path, size);
     uint64_t length = load_u64(bytes);
     if (bytes[LENGTH_BYTES] != '{')
-        return ERROR(MD_EFORMAT, "%s: neither safetensors nor npz; convert it to one of them",
+        return ERROR(MD_EFORMAT,
+                     "%s: neither safetensors, npz, pth nor pkl; convert it to one of them",
                      file->path);
     if (length > HEADER_MAX || length > size - LENGTH_BYTES)
         return ERROR(MD_EFORMAT,

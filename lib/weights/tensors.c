@@ -7,6 +7,7 @@
 #include "core/error.h"
 #include "core/sha256.h"
 #include "weights/formats.h"
+#include "weights/zip.h"
 
 enum { PIECE = 1 << 20 /* bytes that are hashed before their pages are given back */ };
 
@@ -38,6 +39,7 @@ static md_status create(struct weights_file **out, struct memory *memory, const 
     TRY(memory_zeroed(memory, &file, 1, sizeof *file));
     file->memory = memory;
     arena_init(&file->arena, memory);
+    arena_init(&file->pickled, memory);
     string_table_init(&file->names, memory);
     TRY(memory_copy_string(memory, &file->path, path));
     *out = file;
@@ -47,14 +49,42 @@ fail:
     return st;
 }
 
-/* The suffix may lie. Byte 8 is where a safetensors header starts and a zip archive has its method
- * or its count of members. */
+/* PyTorch's archives hold ROOT/data.pkl, NumPy's nothing but arrays. */
+static md_status read_zip(struct weights_file *file)
+{
+    md_status st = MD_OK;
+    struct zip zip = {.memory = file->memory};
+    TRY(zip_open(&zip, file->memory, file->path, file->bytes.data, file->bytes.size,
+                 WEIGHTS_MAX_TENSORS));
+    for (size_t i = 0; i < zip.count; i++) {
+        if (strcmp(zip_member_base(zip.entries[i].name), "data.pkl") == 0) {
+            TRY(torch_read(file, &zip, i));
+            goto fail;
+        }
+    }
+    TRY(npz_read(file, &zip));
+fail:
+    zip_close(&zip);
+    return st;
+}
+
+/* The suffix may lie, so the first bytes are asked: a safetensors header starts at byte 8, where a
+ * zip archive has its method or its count of members; before it stand the header's 8 bytes of
+ * length, whose upper half is zero, where a pickle has opcodes. */
 static md_status read_content(struct weights_file *file)
 {
-    bool zip = file->bytes.size > 8 && memcmp(file->bytes.data, "PK", 2) == 0 &&
-               file->bytes.data[8] != '{';
-    if (zip || string_ends_with(file->path, ".npz"))
-        return npz_read(file);
+    const unsigned char *p = file->bytes.data;
+    size_t size = file->bytes.size;
+    bool safetensors = size > 8 && p[8] == '{' && load_u32(p + 4) == 0;
+    if (!safetensors && size > 8 && memcmp(p, "PK", 2) == 0)
+        return read_zip(file);
+    if (!safetensors && size > 8 && p[0] == 0x80 && p[1] <= 5)
+        return pickle_file_read(file);
+    if (string_ends_with(file->path, ".npz"))
+        return read_zip(file);
+    if (!safetensors && size > 8 &&
+        (string_ends_with(file->path, ".pkl") || string_ends_with(file->path, ".pth")))
+        return pickle_file_read(file); /* protocols 0 and 1 have no sign */
     return safetensors_read(file);
 }
 
@@ -96,7 +126,10 @@ void weights_close(struct weights_file *file)
     memory_free(memory, file->keys);
     memory_free(memory, file->values);
     string_table_free(&file->names);
+    memory_free(memory, file->slots);
+    memory_free(memory, file->groups);
     arena_free(&file->arena);
+    arena_free(&file->pickled);
     file_bytes_free(&file->bytes);
     memory_free(memory, file->path);
     memory_free(memory, file);

@@ -50,6 +50,8 @@ struct weights_file {
     char                  *path;
     struct file_bytes      bytes;
     struct arena           arena;
+    struct arena           pickled; /* what a pickle brought; data may point here too */
+    size_t                 copied;  /* bytes of tensors that had to be laid out anew */
     struct string_table    names;   /* entry i is the name of tensor i */
     struct weights_tensor *tensors; /* [count], in the order of the file */
     size_t                 count, capacity;

@@ -310,6 +310,12 @@ void zip_close(struct zip *zip)
     arena_free(&zip->names);
 }
 
+const char *zip_member_base(const char *name)
+{
+    const char *slash = strrchr(name, '/');
+    return slash ? slash + 1 : name;
+}
+
 /* ---- content -------------------------------------------------------------------------- */
 
 static void *zlib_alloc(void *memory, uInt count, uInt size)

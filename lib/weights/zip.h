@@ -36,5 +36,7 @@ md_status zip_open(struct zip *out, struct memory *memory, const char *path,
 md_status zip_read(const struct zip *zip, const struct zip_entry *entry, struct arena *arena,
                    const unsigned char **out);
 void      zip_close(struct zip *zip);
+/* What follows the last '/' of a member's name. */
+const char *zip_member_base(const char *name);
 
 #endif

@@ -116,7 +116,7 @@ START_TEST(what_is_no_weights_file_is_refused)
     static const char TEXT[] = "a text that is long enough";
     ck_assert_int_eq(weights_open(&file, &memory, temp_file("a.txt", TEXT, strlen(TEXT))),
                      MD_EFORMAT);
-    ck_assert_ptr_nonnull(strstr(error_text(), "neither safetensors nor npz"));
+    ck_assert_ptr_nonnull(strstr(error_text(), "neither safetensors, npz"));
     ck_assert_int_eq(weights_open(&file, &memory, temp_file("empty", "", 0)), MD_EFORMAT);
     ck_assert_int_eq(weights_open(&file, &memory, temp_file("a.npz", TEXT, strlen(TEXT))),
                      MD_EFORMAT);
