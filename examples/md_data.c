@@ -9,8 +9,9 @@
 static const char help[] =
     "Usage: md-data COMMAND SPEC [options]\n"
     "Looks after annotated data before a model is trained on it.\n\n"
-    "  check SPEC...                 everything that is wrong, with file and line\n"
-    "\n  --version, --help             md-data COMMAND --help lists its options\n"
+    "  check SPEC...   everything that is wrong, with file and line; pictures in train and val\n"
+    "  stats SPEC      classes, boxes, sizes: in numbers and plots\n"
+    "\n  --version, --help    md-data COMMAND --help lists its options\n"
     "\nSPEC: csv:FILE.csv:IMAGE_DIR, coco:ANN.json:IMAGE_DIR, toy:COUNT:SEED\n"
     "Exit codes: 0 done, 1 failure, 2 bad usage, 3 bad data, 4 memory.\n";
 
@@ -19,6 +20,7 @@ static const struct {
     data_command *run;
 } commands[] = {
     {"check", data_check_help, data_check},
+    {"stats", data_stats_help, data_stats},
 };
 
 int main(int argc, char **argv)

@@ -16,6 +16,14 @@ int data_option(struct cli *cli, int argc, char **argv, const struct option *opt
     return -1;
 }
 
+const char *data_spec(const struct cli *cli, int argc, char **argv, const char *command)
+{
+    if (optind + 1 == argc)
+        return argv[optind];
+    cli_usage(cli, "%s: name one data set, as in csv:FILE.csv:IMAGE_DIR", command);
+    return NULL;
+}
+
 int data_write_json(const struct cli *cli, const char *path,
                     void (*write)(FILE *out, const void *user), const void *user)
 {

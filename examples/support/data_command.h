@@ -7,13 +7,16 @@
 /* argv[0] is the command. Returns the exit code. */
 typedef int data_command(struct cli *cli, int argc, char **argv);
 
-data_command data_check;
+data_command data_check, data_stats;
 
-extern const char data_check_help[];
+extern const char data_check_help[], data_stats_help[];
 
 /* The next option: its character, or -1 after the last one. A common option is dealt with here and,
  * when it ends the program, *code is its exit code and the result -1. */
 int data_option(struct cli *cli, int argc, char **argv, const struct option *options, int *code);
+
+/* The one SPEC that a command takes; NULL after a usage error. */
+const char *data_spec(const struct cli *cli, int argc, char **argv, const char *command);
 
 /* Opens F for writing ("-": standard output), runs `write`, closes. */
 int data_write_json(const struct cli *cli, const char *path, void (*write)(FILE *out, const void *user),

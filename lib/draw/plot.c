@@ -1,4 +1,4 @@
-/* plot.c - a line plot as a list of shapes: layout, axes, curves, legend. */
+/* plot.c - a plot as a list of shapes: layout, axes, curves, legend. */
 #include "draw/plot.h"
 
 #include <math.h>
@@ -102,6 +102,15 @@ static bool point_is_drawn(const struct layout *layout, const struct plot_series
     return plot_axis_takes(&layout->x, series->x[i]) && plot_axis_takes(&layout->y, series->y[i]);
 }
 
+/* How many of the first `count` series are of bars. */
+static size_t bar_series(const struct plot *plot, size_t count)
+{
+    size_t bars = 0;
+    for (size_t i = 0; i < count; i++)
+        bars += plot->series[i].bars;
+    return bars;
+}
+
 /* Returns whether there is any point. */
 static bool fit_axes(struct layout *layout, const struct plot *plot)
 {
@@ -118,8 +127,11 @@ static bool fit_axes(struct layout *layout, const struct plot *plot)
             low_y = fmin(low_y, plot->series[s].y[i]);
             high_y = fmax(high_y, plot->series[s].y[i]);
         }
-    plot_axis_fit(&layout->x, low_x, high_x, 0.01);
-    plot_axis_fit(&layout->y, low_y, high_y, 0.05);
+    bool bars = bar_series(plot, plot->series_count) > 0 && !plot->log_y && low_x <= high_x;
+    plot_axis_fit(&layout->x, bars ? low_x - 0.5 : low_x, bars ? high_x + 0.5 : high_x, 0.01);
+    plot_axis_fit(&layout->y, bars ? fmin(low_y, 0.0) : low_y, high_y, 0.05);
+    if (bars && low_y >= 0.0)
+        layout->y.low = 0.0; /* bars stand on the axis */
     return low_x <= high_x;
 }
 
@@ -131,12 +143,31 @@ static float sharp(float value)
     return floorf(value) + 0.5f;
 }
 
+/* Names below the axis, as many as there is room for. */
+static md_status add_names(struct plot_list *list, const struct layout *layout,
+                           const struct plot *plot)
+{
+    md_status st = MD_OK;
+    float widest = 1.0f;
+    for (size_t i = 0; i < plot->x_name_count; i++)
+        widest = fmaxf(widest, draw_text_width(plot->x_names[i], text_size) * 1.1f + 8.0f);
+    float each = plot_axis_pixel(&layout->x, 1.0) - plot_axis_pixel(&layout->x, 0.0);
+    size_t stride = (size_t)fmaxf(1.0f, ceilf(widest / each));
+    for (size_t i = 0; i < plot->x_name_count; i += stride)
+        TRY(add_text(list, plot_axis_pixel(&layout->x, (double)i), layout->bottom + 6.0f,
+                     plot->x_names[i], text_size, PLOT_MIDDLE, soft_ink));
+fail:
+    return st;
+}
+
 static md_status add_axes(struct plot_list *list, const struct layout *layout,
                           const struct plot *plot)
 {
     md_status st = MD_OK;
     char text[32];
-    for (int i = 0; i < layout->x.tick_count; i++) {
+    if (plot->x_names)
+        TRY(add_names(list, layout, plot));
+    for (int i = 0; i < layout->x.tick_count && !plot->x_names; i++) {
         float x = sharp(plot_axis_pixel(&layout->x, layout->x.ticks[i]));
         plot_format_tick(text, layout->x.ticks[i], layout->x.step);
         TRY(add_line(list, x, layout->top, x, layout->bottom, 1.0f, grid));
@@ -180,6 +211,30 @@ static size_t thin_out(struct plot_point *points, size_t count)
     return kept;
 }
 
+/* Side by side with the bars of other series, four fifths of the room between two names. */
+static md_status add_bars(struct plot_list *list, const struct layout *layout,
+                          const struct plot *plot, size_t index)
+{
+    md_status st = MD_OK;
+    const struct plot_series *series = &plot->series[index];
+    double all = (double)bar_series(plot, plot->series_count);
+    double width = 0.8 / all;
+    double shift = (double)bar_series(plot, index) * width - 0.4;
+    for (size_t i = 0; i < series->count; i++) {
+        if (!point_is_drawn(layout, series, i))
+            continue;
+        const struct plot_point box[2] = {
+            {plot_axis_pixel(&layout->x, series->x[i] + shift),
+             plot_axis_pixel(&layout->y, series->y[i])},
+            {plot_axis_pixel(&layout->x, series->x[i] + shift + width), layout->bottom}};
+        TRY(add_item(list,
+                     (struct plot_item){.shape = PLOT_RECT, .color = series_color(plot, index)},
+                     box, 2));
+    }
+fail:
+    return st;
+}
+
 static md_status add_series(struct plot_list *list, const struct layout *layout,
                             const struct plot *plot, size_t index)
 {
@@ -188,6 +243,8 @@ static md_status add_series(struct plot_list *list, const struct layout *layout,
     struct draw_color color = series_color(plot, index);
     struct plot_point *points = NULL;
     size_t count = 0;
+    if (series->bars)
+        return add_bars(list, layout, plot, index);
     TRY(memory_alloc(list->memory, &points, series->count, sizeof *points));
     for (size_t i = 0; i < series->count; i++)
         if (point_is_drawn(layout, series, i))

@@ -1,4 +1,4 @@
-/* plot.h - line plots: one draw list, written as SVG and as PNG. */
+/* plot.h - line and bar plots: one draw list, written as SVG and as PNG. */
 #ifndef DRAW_PLOT_H
 #define DRAW_PLOT_H
 
@@ -12,6 +12,7 @@ struct plot_series {
     size_t        count;
     bool          markers; /* a dot at each point (few points), else a line alone */
     bool          faint;   /* thin and pale: raw values behind a smoothed curve */
+    bool          bars;    /* upright ones from 0, at x = 0, 1, ...; series of bars stand side by side */
 };
 
 struct plot_mark { double x; const char *text; }; /* a dashed vertical line, such as "best" */
@@ -23,6 +24,8 @@ struct plot {
     const struct plot_mark *marks;
     size_t mark_count;
     bool   log_y;
+    const char *const *x_names; /* [x_name_count] in place of numbers at x = 0, 1, ...; NULL: numbers */
+    size_t x_name_count;
 };
 
 /* PATH.svg and PATH.png, both atomically. Axes, ticks at round numbers, grid, legend; empty data
