@@ -37,12 +37,13 @@ struct import {
     const struct weights_file *file;
     struct weights_target *targets; /* [model->param_count] */
     struct weights_plan plan;
-    size_t unused; /* without a training's momentum, which is nobody's loss */
+    size_t unused; /* without a training's momentum and average, which are nobody's loss */
 };
 
-static bool is_momentum(const char *name)
+static bool is_training_state(const char *name)
 {
-    return strncmp(name, "momentum/", strlen("momentum/")) == 0;
+    return strncmp(name, "momentum/", strlen("momentum/")) == 0 ||
+           strncmp(name, "ema/", strlen("ema/")) == 0;
 }
 
 static md_status import_open(struct import *import, md_model *model,
@@ -60,7 +61,7 @@ static md_status import_open(struct import *import, md_model *model,
     }
     TRY(weights_plan_create(&import->plan, memory, file, import->targets, model->param_count));
     for (size_t i = 0; i < file->count; i++)
-        import->unused += !import->plan.used[i] && !is_momentum(file->tensors[i].name);
+        import->unused += !import->plan.used[i] && !is_training_state(file->tensors[i].name);
 fail:
     return st;
 }

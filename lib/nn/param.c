@@ -1,4 +1,4 @@
-/* param.c - the parameters of a network: named tensors in three slabs. */
+/* param.c - the parameters of a network: named tensors in slabs. */
 #include "nn/param.h"
 
 #include <assert.h>
@@ -45,6 +45,7 @@ void param_set_free(struct param_set *set)
     tensor_destroy(set->device, &set->values);
     tensor_destroy(set->device, &set->grads);
     tensor_destroy(set->device, &set->momentums);
+    tensor_destroy(set->device, &set->averages);
     memory_free(memory, set->items);
     arena_free(&set->arena);
     memory_free(memory, set);
@@ -137,6 +138,18 @@ md_status param_set_prepare_training(struct param_set *set)
             param->momentum = slab_view(&set->momentums, param);
         }
     }
+fail:
+    return st;
+}
+
+md_status param_set_prepare_average(struct param_set *set)
+{
+    md_status st = MD_OK;
+    if (!tensor_given(&set->averages))
+        TRY(tensor_create(set->device, &set->averages, TENSOR_F32, SHAPE(set->trainable_count)));
+    for (int i = 0; i < set->count; i++)
+        if (set->items[i]->spec.kind == PARAM_TRAINABLE)
+            set->items[i]->average = slab_view(&set->averages, set->items[i]);
 fail:
     return st;
 }

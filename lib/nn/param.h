@@ -1,4 +1,4 @@
-/* param.h - the parameters of a network: named tensors in three slabs (value, gradient, momentum).
+/* param.h - the parameters of a network: named tensors in slabs (value, gradient, momentum, average).
  *
  * Layers first declare their parameters, then param_set_allocate lays them out: trainable ones in
  * front, so that one optimiser step and one norm cover them all, then frozen ones, then buffers
@@ -36,6 +36,7 @@ struct param {
     struct param_spec spec;
     struct tensor     value;          /* in memory layout */
     struct tensor     grad, momentum; /* only once training was prepared, and only of trainable ones */
+    struct tensor     average;        /* only once it was prepared, and only of trainable ones */
     int64_t           offset;         /* in the slabs, elements */
     int               index;          /* in the order of declaration */
 };
@@ -46,7 +47,7 @@ struct param_set {
     struct param **items; /* [count] in the order of declaration */
     int            count, capacity;
     size_t         declared; /* elements of all, with padding */
-    struct tensor  values, grads, momentums; /* slabs; the last two of trainable_count elements */
+    struct tensor  values, grads, momentums, averages; /* slabs; all but the first of trainable_count */
     int64_t        trainable_count;          /* elements, with padding (which stays zero) */
     uint64_t       version_trainable, version_frozen; /* of struct weight */
 };
@@ -59,6 +60,8 @@ md_status param_declare(struct param_set *set, struct param **out, const struct 
 md_status param_set_allocate(struct param_set *set);
 /* Adds gradient and momentum slabs, zeroed. Twice is fine. */
 md_status param_set_prepare_training(struct param_set *set);
+/* The same for a running average of the trainable values. */
+md_status param_set_prepare_average(struct param_set *set);
 /* Initial values: pure functions of (seed, place of declaration, element). */
 md_status param_set_initialise(struct param_set *set, struct stream *stream, uint64_t seed);
 
@@ -69,7 +72,7 @@ const uint64_t *param_version(const struct param_set *set, const struct param *p
 void            param_set_changed(struct param_set *set); /* values were written: both versions move */
 void            param_set_trained(struct param_set *set); /* trainable values alone were */
 
-/* In the file's layout; `values` has param_count elements. `which` is one of the three tensors. */
+/* In the file's layout; `values` has param_count elements. `which` is one of its tensors. */
 md_status param_read(struct param_set *set, struct stream *stream, const struct param *param,
                      const struct tensor *which, float *values);
 md_status param_write(struct param_set *set, struct stream *stream, const struct param *param,

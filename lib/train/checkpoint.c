@@ -8,16 +8,25 @@
 #include "core/json.h"
 #include "weights/tensors.h"
 
-#define MOMENTUM "momentum/"
+/* What of a parameter, and how a file names it. */
+enum part { PART_VALUE, PART_MOMENTUM, PART_AVERAGE };
+static const char *const PREFIXES[] = {"", "momentum/", "ema/"};
 
 enum { FIXED_KEYS = 4, MAX_NOTES = 8 };
 
 /* ---- writing ---------------------------------------------------------------------------- */
 
-/* One tensor of the file: a parameter's value or momentum. */
+static const struct tensor *part_of(const struct param *param, enum part part)
+{
+    return part == PART_VALUE      ? &param->value
+           : part == PART_MOMENTUM ? &param->momentum
+                                   : &param->average;
+}
+
+/* One tensor of the file. */
 struct entry {
     const struct param *param;
-    bool momentum;
+    enum part part;
 };
 
 struct writing {
@@ -44,8 +53,7 @@ static md_status hold_rows(struct writing *writing, size_t index, int64_t at)
     writing->held = index;
     *rows = param_next_rows(param, row);
     return param_read_rows(writing->detector->params, writing->stream, param,
-                           entry->momentum ? &param->momentum : &param->value, *rows,
-                           writing->values);
+                           part_of(param, entry->part), *rows, writing->values);
 }
 
 static md_status read_entry(void *user, size_t index, size_t offset, void *out, size_t capacity,
@@ -63,7 +71,7 @@ static md_status read_entry(void *user, size_t index, size_t offset, void *out, 
     return MD_OK;
 }
 
-static md_status add_entry(struct writing *writing, const struct param *param, bool momentum)
+static md_status add_entry(struct writing *writing, const struct param *param, enum part part)
 {
     md_status st = MD_OK;
     const struct shape *shape = &param->spec.file_shape;
@@ -71,31 +79,43 @@ static md_status add_entry(struct writing *writing, const struct param *param, b
     *tensor = (struct weights_writer_tensor){
         .name = param->spec.name, .type = WEIGHTS_F32, .rank = shape->rank, .read = read_entry};
     memcpy(tensor->dims, shape->dims, sizeof shape->dims);
-    if (momentum) {
+    if (part != PART_VALUE) {
         char *name = NULL;
-        size_t length = strlen(param->spec.name) + sizeof MOMENTUM;
+        size_t length = strlen(PREFIXES[part]) + strlen(param->spec.name) + 1;
         TRY(arena_alloc(&writing->arena, &name, length, 1));
-        snprintf(name, length, MOMENTUM "%s", param->spec.name);
+        snprintf(name, length, "%s%s", PREFIXES[part], param->spec.name);
         tensor->name = name;
     }
-    writing->entries[writing->count++] = (struct entry){param, momentum};
+    writing->entries[writing->count++] = (struct entry){param, part};
 fail:
     return st;
 }
 
-static md_status list_entries(struct writing *writing, bool momentum)
+static md_status add_trainable(struct writing *writing, enum part part)
 {
     md_status st = MD_OK;
     const struct param_set *set = writing->detector->params;
-    size_t most = 2 * (size_t)set->count;
+    for (int i = 0; i < set->count; i++)
+        if (set->items[i]->spec.kind == PARAM_TRAINABLE)
+            TRY(add_entry(writing, set->items[i], part));
+fail:
+    return st;
+}
+
+static md_status list_entries(struct writing *writing, bool training)
+{
+    md_status st = MD_OK;
+    const struct param_set *set = writing->detector->params;
+    size_t most = 3 * (size_t)set->count;
     TRY(arena_alloc(&writing->arena, &writing->entries, most, sizeof *writing->entries));
     TRY(arena_alloc(&writing->arena, &writing->tensors, most, sizeof *writing->tensors));
     for (int i = 0; i < set->count; i++)
         if (set->items[i]->spec.kind != PARAM_DERIVED)
-            TRY(add_entry(writing, set->items[i], false));
-    for (int i = 0; momentum && i < set->count; i++)
-        if (set->items[i]->spec.kind == PARAM_TRAINABLE)
-            TRY(add_entry(writing, set->items[i], true));
+            TRY(add_entry(writing, set->items[i], PART_VALUE));
+    if (training)
+        TRY(add_trainable(writing, PART_MOMENTUM));
+    if (training && tensor_given(&set->averages))
+        TRY(add_trainable(writing, PART_AVERAGE));
     writing->held = writing->count;
     TRY(memory_alloc(set->device->memory, &writing->values, (size_t)param_set_piece(set),
                      sizeof *writing->values));
@@ -185,14 +205,14 @@ static struct shape shape_of(const struct weights_tensor *tensor)
     return shape;
 }
 
-/* The file's tensor PREFIX + name of `param`, of the right shape and type. */
-static md_status find_tensor(const struct weights_file *file, const char *prefix,
-                             const struct param *param, const struct weights_tensor **out)
+/* The file's tensor for this part of `param`, of the right shape and type. */
+static md_status find_tensor(const struct weights_file *file, const struct param *param,
+                             enum part part, const struct weights_tensor **out)
 {
     md_status st = MD_OK;
     char *name = NULL;
     char has[96], wants[96];
-    TRY(memory_printf(file->memory, &name, "%s%s", prefix, param->spec.name));
+    TRY(memory_printf(file->memory, &name, "%s%s", PREFIXES[part], param->spec.name));
     const struct weights_tensor *tensor = weights_find(file, name);
     if (!tensor)
         FAIL(MD_EMISMATCH, "%s: has no tensor '%s'; it is of another network", file->path, name);
@@ -227,21 +247,20 @@ fail:
 
 /* Calls for every tensor the network wants; `values` NULL: only looks. */
 static md_status take_tensors(struct detector *detector, struct stream *stream,
-                              const struct weights_file *file, bool momentum, float *values)
+                              const struct weights_file *file, enum part part, float *values)
 {
     md_status st = MD_OK;
     struct param_set *set = detector->params;
     for (int i = 0; i < set->count; i++) {
         const struct param *param = set->items[i];
         enum param_kind kind = param->spec.kind;
-        if (kind == PARAM_DERIVED || (momentum && kind != PARAM_TRAINABLE))
+        if (kind == PARAM_DERIVED || (part != PART_VALUE && kind != PARAM_TRAINABLE))
             continue;
         const struct weights_tensor *tensor = NULL;
-        TRY(find_tensor(file, momentum ? MOMENTUM : "", param, &tensor));
+        TRY(find_tensor(file, param, part, &tensor));
         if (!values)
             continue;
-        TRY(take_rows(set, stream, param, momentum ? &param->momentum : &param->value, file, tensor,
-                      values));
+        TRY(take_rows(set, stream, param, part_of(param, part), file, tensor, values));
     }
 fail:
     return st;
@@ -258,6 +277,27 @@ static md_status read_state(const struct weights_file *file, struct memory *memo
     return checkpoint_state_parse(state, memory, file->path, text);
 }
 
+static bool file_has_average(const struct weights_file *file)
+{
+    size_t length = strlen(PREFIXES[PART_AVERAGE]);
+    for (size_t i = 0; i < file->count; i++)
+        if (strncmp(file->tensors[i].name, PREFIXES[PART_AVERAGE], length) == 0)
+            return true;
+    return false;
+}
+
+/* The parts of a training beside the weights; `values` NULL: only looks. */
+static md_status take_training(struct detector *detector, struct stream *stream,
+                               const struct weights_file *file, bool average, float *values)
+{
+    md_status st = MD_OK;
+    TRY(take_tensors(detector, stream, file, PART_MOMENTUM, values));
+    if (average && tensor_given(&detector->params->averages))
+        TRY(take_tensors(detector, stream, file, PART_AVERAGE, values));
+fail:
+    return st;
+}
+
 md_status checkpoint_load(struct detector *detector, struct stream *stream, const char *path,
                           struct checkpoint_state *state)
 {
@@ -271,14 +311,15 @@ md_status checkpoint_load(struct detector *detector, struct stream *stream, cons
     if (state) {
         read = *state;
         TRY(read_state(file, memory, &read));
+        read.has_average = file_has_average(file);
         TRY(param_set_prepare_training(detector->params));
-        TRY(take_tensors(detector, stream, file, true, NULL));
+        TRY(take_training(detector, stream, file, read.has_average, NULL));
     }
-    TRY(take_tensors(detector, stream, file, false, NULL));
+    TRY(take_tensors(detector, stream, file, PART_VALUE, NULL));
     TRY(memory_alloc(memory, &values, (size_t)param_set_piece(detector->params), sizeof *values));
-    TRY(take_tensors(detector, stream, file, false, values));
+    TRY(take_tensors(detector, stream, file, PART_VALUE, values));
     if (state)
-        TRY(take_tensors(detector, stream, file, true, values));
+        TRY(take_training(detector, stream, file, read.has_average, values));
     TRY(detector_refresh(detector, stream));
     if (state)
         *state = read;

@@ -1,6 +1,7 @@
 /* checkpoint.h - weights and training state in one safetensors file, and the generations of a run.
  *
- * Tensors: the parameters under Detectron2's names, and for each trainable one "momentum/NAME".
+ * Tensors: the parameters under Detectron2's names, and for each trainable one "momentum/NAME", and
+ * "ema/NAME" when a running average is kept.
  * Metadata: "format" = "mdet", "config" (YAML), "classes" (JSON list), "train" (the state as JSON;
  * absent from weights alone), whatever notes were given, and "sha256". */
 #ifndef TRAIN_CHECKPOINT_H
@@ -17,6 +18,7 @@ struct checkpoint_state {
     struct early_stop   early_stop;       /* loading leaves its settings alone */
     bool                momentum_started; /* false: the next step is SGD's first */
     bool                validation_due;   /* the validation after the last step was broken off */
+    bool                has_average;      /* set by loading: the file has a running average */
 };
 
 /* What goes into a file beside the parameters. */
@@ -36,7 +38,8 @@ md_status checkpoint_save(struct detector *detector, struct stream *stream, cons
                           const char *config_yaml, const char *const *class_names, int class_count,
                           const struct checkpoint_state *state);
 
-/* Everything back, or nothing; the file's checksum is verified first. `state` NULL: the weights
+/* Everything back, or nothing, the average only into parameters that have one; the file's checksum is
+ * verified first. `state` NULL: the weights
  * alone. A file of another network is MD_EMISMATCH with name and both shapes, a file without
  * what is asked for MD_EFORMAT. */
 md_status checkpoint_load(struct detector *detector, struct stream *stream, const char *path,

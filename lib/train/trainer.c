@@ -100,6 +100,7 @@ static md_status run_step(struct trainer *trainer)
     TRY(optimizer_step(&trainer->optimizer, session_stream(trainer->session), lr,
                        !trainer->momentum_started));
     trainer->momentum_started = true;
+    TRY(ema_update(&trainer->ema, session_stream(trainer->session), info->iteration));
     info->learning_rate = lr;
     info->losses = losses;
     info->iteration++;
@@ -124,7 +125,13 @@ static md_status validate(struct trainer *trainer, double *loss, atomic_bool *st
                                                   .log = &trainer->folder.log,
                                                   .stop = stop};
     size_t skipped = 0;
-    md_status st = validation_run(trainer->session, &trainer->host, &validation, loss, &skipped);
+    struct stream *stream = session_stream(trainer->session);
+    md_status st = ema_show(&trainer->ema, stream);
+    if (st == MD_OK)
+        st = validation_run(trainer->session, &trainer->host, &validation, loss, &skipped);
+    md_status hidden = ema_hide(&trainer->ema, stream);
+    if (st >= 0 && hidden < 0)
+        return hidden;
     if (st == MD_OK)
         trainer->val_skipped = skipped;
     return st;

@@ -100,6 +100,12 @@ static void take_state(struct trainer *trainer, const struct checkpoint_state *s
     info->best_loss = state->early_stop.has_best ? state->early_stop.best : (double)NAN;
     info->best_iteration = state->early_stop.best_iteration;
     info->without_progress = state->early_stop.without_progress;
+    if (trainer->ema.params && !state->has_average)
+        log_write(log, MD_LOG_INFO,
+                  "the checkpoint has no averaged weights: the average begins with its weights");
+    if (!trainer->ema.params && state->has_average)
+        log_write(log, MD_LOG_WARN,
+                  "MDET.EMA.ENABLED is False: the checkpoint's averaged weights are dropped");
     if (info->iteration >= info->max_iter)
         log_write(log, MD_LOG_INFO,
                   "the run is complete: %lld of %lld iterations are done; a higher "
@@ -191,6 +197,7 @@ static md_status create_parts(struct trainer *trainer)
     TRY(early_stop_init(&trainer->early_stop, true, solver->early_stop_patience,
                         solver->early_stop_min_delta));
     TRY(optimizer_create(&trainer->optimizer, options->detector->params, solver));
+    TRY(ema_create(&trainer->ema, options->detector->params, solver));
     TRY(session_create(&trainer->session, options->detector, options->typed.input.bgr));
     TRY(metrics_create(&trainer->metrics, trainer->memory));
 fail:
@@ -203,6 +210,10 @@ static void log_start(const struct trainer *trainer)
     log_write(log, MD_LOG_INFO, "training on %zu images, seed %llu, iteration %lld to %lld",
               loader_image_count(trainer->loader), (unsigned long long)trainer->seed,
               (long long)trainer->info.iteration, (long long)trainer->info.max_iter);
+    if (trainer->ema.params)
+        log_write(log, MD_LOG_INFO,
+                  "validation, best and final use the running average of the weights, decay %g",
+                  trainer->ema.decay);
     if (!trainer->options.val)
         log_write(log, MD_LOG_INFO,
                   "without a validation set there is no best model and no early "
@@ -236,6 +247,8 @@ md_status trainer_create(struct trainer **out, struct memory *memory,
     trainer->options.output_dir = trainer->folder.path;
     TRY(create_parts(trainer));
     TRY(load_last(trainer, &state, &found));
+    if (!state.has_average)
+        TRY(ema_start(&trainer->ema, session_stream(trainer->session)));
     TRY(open_loader(trainer, found ? &state.loader : NULL));
     TRY(dump_config(trainer));
     TRY(run_folder_trim(&trainer->folder, trainer->info.iteration));
@@ -257,6 +270,7 @@ void trainer_free(struct trainer *trainer)
     host_batch_free(&trainer->host);
     metrics_free(trainer->metrics);
     optimizer_free(&trainer->optimizer);
+    ema_free(&trainer->ema);
     session_free(trainer->session);
     buffer_free(&trainer->config_yaml);
     buffer_free(&trainer->text);

@@ -79,6 +79,18 @@ fail:
     return st;
 }
 
+/* The averaged ones where there are any. */
+static md_status write_shown(struct trainer *trainer, const char *path,
+                             const struct checkpoint_content *content)
+{
+    struct stream *stream = session_stream(trainer->session);
+    md_status st = ema_show(&trainer->ema, stream);
+    if (st == MD_OK)
+        st = checkpoint_write(trainer->options.detector, stream, path, content);
+    md_status hidden = ema_hide(&trainer->ema, stream);
+    return st == MD_OK ? hidden : st;
+}
+
 static md_status write_weights(struct trainer *trainer, const char *name)
 {
     static const char *const KEYS[] = {"iteration", "val_loss"};
@@ -93,8 +105,7 @@ static md_status write_weights(struct trainer *trainer, const char *name)
     content.note_values = values;
     content.note_count = isnan(trainer->info.val_loss) ? 1 : 2;
     TRY(run_folder_checkpoint(&trainer->folder, &path, name));
-    TRY(checkpoint_write(trainer->options.detector, session_stream(trainer->session), path,
-                         &content));
+    TRY(write_shown(trainer, path, &content));
 fail:
     memory_free(trainer->memory, path);
     return st;

@@ -5,6 +5,7 @@
 #include <stdatomic.h>
 
 #include "train/checkpoint.h"
+#include "train/ema.h"
 #include "train/host_batch.h"
 #include "train/metrics.h"
 #include "train/optimizer.h"
@@ -23,6 +24,7 @@ struct trainer {
     struct schedule        schedule;
     struct early_stop      early_stop;
     struct optimizer       optimizer;
+    struct ema             ema;
     struct session        *session;
     struct loader         *loader;
     struct host_batch      host;

@@ -9,7 +9,7 @@
 enum { IMAGES = 12 };
 
 /* Classes 0, 1, 2 are in 9, 2 and 1 of the first ten images; some twice; one image is empty. */
-static const char *const CLASSES[IMAGES] = {"0", "001", "0", "20", "",  "01",
+static const char *const CLASSES[IMAGES] = {"0", "011", "0", "20", "",  "01",
                                             "0", "0",   "0", "0",  "2", "2"};
 
 static md_status no_pixels(void *user, size_t index, struct memory *memory, md_image *out)

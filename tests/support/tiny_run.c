@@ -132,6 +132,8 @@ void tiny_run_digest(const struct tiny_run *run, char hex[65])
     sha256_init(&hash);
     add_tensor(&hash, stream, &run->detector->params->values);
     add_tensor(&hash, stream, &run->detector->params->momentums);
+    if (tensor_given(&run->detector->params->averages))
+        add_tensor(&hash, stream, &run->detector->params->averages);
     sha256_finish(&hash, hex);
     stream_free(stream);
 }

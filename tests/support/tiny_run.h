@@ -38,7 +38,7 @@ md_status tiny_run_open(struct tiny_run *run, const struct tiny_setup *setup);
 void      tiny_run_close(struct tiny_run *run);
 /* Steps until MD_END or `steps` are done. */
 md_status tiny_run_steps(struct tiny_run *run, int64_t steps);
-/* SHA-256 over the bytes of all values and momentums. */
+/* SHA-256 over the bytes of all values and momentums, and averages if there are any. */
 void      tiny_run_digest(const struct tiny_run *run, char hex[65]);
 
 #endif

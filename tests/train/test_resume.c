@@ -80,6 +80,45 @@ START_TEST(resumed_is_bit_identical)
 }
 END_TEST
 
+/* Everything at once that draws random numbers or keeps a state. */
+#define ALL_FEATURES                                                                               \
+    "INPUT.CROP.ENABLED", "True", "INPUT.CROP.SIZE", "[0.6, 0.6]", "INPUT.RANDOM_FLIP",            \
+        "vertical", "INPUT.MIN_SIZE_TRAIN_SAMPLING", "range", "MDET.INPUT.BRIGHTNESS",             \
+        "[0.7, 1.3]", "MDET.INPUT.CONTRAST", "[0.7, 1.3]", "MDET.INPUT.SATURATION", "[0.5, 1.5]",  \
+        "MDET.INPUT.LIGHTING", "20", "DATALOADER.SAMPLER_TRAIN", "RepeatFactorTrainingSampler",    \
+        "DATALOADER.REPEAT_THRESHOLD", "1.0", "DATALOADER.REPEAT_SQRT", "False",                   \
+        "SOLVER.IMS_PER_BATCH", "3", "MDET.SOLVER.ACCUMULATE", "2",                                \
+        "SOLVER.CLIP_GRADIENTS.ENABLED", "True", "SOLVER.CLIP_GRADIENTS.CLIP_TYPE", "norm",        \
+        "SOLVER.CLIP_GRADIENTS.CLIP_VALUE", "0.5", "SOLVER.LR_SCHEDULER_NAME", "WarmupCosineLR",   \
+        "MDET.EMA.ENABLED", "True", "MDET.EMA.DECAY", "0.8"
+
+/* Cut in an epoch, between two validations of the average. */
+START_TEST(resumed_with_everything_is_bit_identical)
+{
+    const char *const settings[] = {
+        ALL_FEATURES, "DATALOADER.NUM_WORKERS",   WORKERS[_i], "TEST.EVAL_PERIOD",
+        "4",          "SOLVER.CHECKPOINT_PERIOD", "5",         NULL};
+    const char *const plain[] = {ALL_FEATURES, "TEST.EVAL_PERIOD", "4", NULL};
+    struct tiny_setup setup = {.settings = plain, .val_images = 2};
+    struct trace whole = {.val_loss = 0}, parts = {.val_loss = 0};
+    struct tiny_run run;
+    whole_run(&setup, &whole);
+
+    setup.folder = temp_path("parts");
+    setup.settings = settings;
+    OK(tiny_run_open(&run, &setup));
+    follow(&run, CUT, &parts);
+    tiny_run_close(&run);
+    setup.resume = true;
+    OK(tiny_run_open(&run, &setup));
+    ck_assert_int_eq(trainer_info(run.trainer)->iteration, CUT);
+    follow(&run, STEPS, &parts);
+    tiny_run_close(&run);
+    check_equal(&whole, &parts);
+    ck_assert_double_eq(whole.val_loss, parts.val_loss);
+}
+END_TEST
+
 START_TEST(workers_and_validation_change_nothing)
 {
     const char *const plain[] = {"DATALOADER.NUM_WORKERS", "0", NULL};
@@ -285,6 +324,7 @@ START_TEST(killed_runs_go_on)
 END_TEST
 
 SUITE("train/resume", LOOP(resumed_is_bit_identical, 0, 3),
+      LOOP(resumed_with_everything_is_bit_identical, 0, 3),
       TEST(workers_and_validation_change_nothing), TEST(nothing_is_logged_twice),
       TEST(a_drawn_seed_is_kept), TEST(a_complete_run_ends_at_once),
       TEST(a_broken_off_validation_is_made_up_for), TEST(resume_without_a_checkpoint_starts_anew),
