@@ -256,7 +256,7 @@ bool parse_int64(const char *text, int64_t *out)
     return true;
 }
 
-static void print_plain(char out[FORMAT_DOUBLE_BYTES], int digits, double value)
+void format_digits(char out[FORMAT_DOUBLE_BYTES], int digits, double value)
 {
     locale_t plain = newlocale(LC_ALL_MASK, "C", (locale_t)0);
     locale_t before = plain ? uselocale(plain) : (locale_t)0;
@@ -274,7 +274,7 @@ void format_double(char out[FORMAT_DOUBLE_BYTES], double value)
 {
     bool whole = fabs(value) < 1e15 && value == trunc(value);
     if (whole || !isfinite(value)) {
-        print_plain(out, whole ? 0 : 6, value);
+        format_digits(out, whole ? 0 : 6, value);
         return;
     }
     /* More digits lie nearer to the value: what reads back with n does so with n + 1. */
@@ -282,13 +282,13 @@ void format_double(char out[FORMAT_DOUBLE_BYTES], double value)
     while (least < most) {
         int digits = (least + most) / 2;
         double back = 0;
-        print_plain(out, digits, value);
+        format_digits(out, digits, value);
         if (parse_double(out, &back) && back == value)
             most = digits;
         else
             least = digits + 1;
     }
-    print_plain(out, most, value);
+    format_digits(out, most, value);
 }
 
 double clock_seconds(void)

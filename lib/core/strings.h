@@ -34,10 +34,12 @@ size_t utf8_length(const char *bytes, size_t size);
  * parse as such; the caller judges. */
 bool parse_double(const char *text, double *out);
 bool parse_int64(const char *text, int64_t *out);
+enum { FORMAT_DOUBLE_BYTES = 32 };
 /* The shortest of 6 to 17 digits that reads back as `value`, in the C locale; whole numbers below
  * 1e15 without exponent; "nan", "inf", "-inf". */
-enum { FORMAT_DOUBLE_BYTES = 32 };
 void   format_double(char out[FORMAT_DOUBLE_BYTES], double value);
+/* That many digits, as %g has them, in the C locale; 0: as %.0f. */
+void   format_digits(char out[FORMAT_DOUBLE_BYTES], int digits, double value);
 double clock_seconds(void); /* monotonic */
 
 #endif
