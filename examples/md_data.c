@@ -11,6 +11,7 @@ static const char help[] =
     "Looks after annotated data before a model is trained on it.\n\n"
     "  check SPEC...   everything that is wrong, with file and line; pictures in train and val\n"
     "  stats SPEC      classes, boxes, sizes: in numbers and plots\n"
+    "  preview SPEC    a sheet of samples with their boxes\n"
     "\n  --version, --help    md-data COMMAND --help lists its options\n"
     "\nSPEC: csv:FILE.csv:IMAGE_DIR, coco:ANN.json:IMAGE_DIR, toy:COUNT:SEED\n"
     "Exit codes: 0 done, 1 failure, 2 bad usage, 3 bad data, 4 memory.\n";
@@ -21,6 +22,7 @@ static const struct {
 } commands[] = {
     {"check", data_check_help, data_check},
     {"stats", data_stats_help, data_stats},
+    {"preview", data_preview_help, data_preview},
 };
 
 int main(int argc, char **argv)

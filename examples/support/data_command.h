@@ -7,9 +7,9 @@
 /* argv[0] is the command. Returns the exit code. */
 typedef int data_command(struct cli *cli, int argc, char **argv);
 
-data_command data_check, data_stats;
+data_command data_check, data_stats, data_preview;
 
-extern const char data_check_help[], data_stats_help[];
+extern const char data_check_help[], data_stats_help[], data_preview_help[];
 
 /* The next option: its character, or -1 after the last one. A common option is dealt with here and,
  * when it ends the program, *code is its exit code and the result -1. */

@@ -34,6 +34,31 @@ MD_API md_status md_draw_detections(md_image *image, const md_detections *detect
 MD_API md_status md_draw_annotations(md_image *image, const md_dataset *dataset, size_t index,
                                      const md_draw_options *options);
 
+/* ---- contact sheet ---------------------------------------------------------------------- */
+
+typedef struct md_sheet_options {
+    size_t   size;    /* set by md_sheet_options_init */
+    size_t   count;   /* images, drawn at random; all when there are fewer (16) */
+    uint64_t seed;    /* which ones (1) */
+    int      columns; /* 0: as many as rows (0) */
+    int      cell;    /* pixels: the width of an image, and its height by 3 / 4 at most (400) */
+} md_sheet_options;
+
+MD_API void md_sheet_options_init(md_sheet_options *options, size_t size);
+static inline md_sheet_options md_sheet_options_default(void)
+{
+    md_sheet_options o;
+    md_sheet_options_init(&o, sizeof o);
+    return o;
+}
+
+/* Small images side by side with their boxes, labels where there is room, names and a key of the
+ * classes. An image that cannot be read is a grey field that says so. */
+MD_API md_status md_draw_sheet(md_image *out, const md_dataset *dataset,
+                               const md_sheet_options *options);
+
+/* ---- pieces ----------------------------------------------------------------------------- */
+
 /* Everything is clipped to the image. Text is UTF-8, (x, y) its top left corner, height in pixels. */
 MD_API md_status md_draw_box(md_image *image, md_box box, md_color color, float line_width);
 MD_API md_status md_draw_text(md_image *image, float x, float y, const char *utf8, float height,

@@ -222,6 +222,44 @@ START_TEST(long_series_are_thinned_and_keep_their_peaks)
 }
 END_TEST
 
+/* Two series side by side: heights as the values, on the axis, none over another. */
+START_TEST(bars_stand_side_by_side_on_the_axis)
+{
+    static const double x[2] = {0, 1}, one[2] = {4, 8}, two[2] = {2, 0};
+    static const char *const names[2] = {"left", "right"};
+    const struct plot_series series[2] = {
+        {.name = "one", .x = x, .y = one, .count = 2, .bars = true},
+        {.name = "two", .x = x, .y = two, .count = 2, .bars = true}};
+    const struct plot plot = {
+        .series = series, .series_count = 2, .x_names = names, .x_name_count = 2};
+    struct memory memory;
+    struct plot_list list;
+    const struct plot_point *bar[4];
+    size_t bars = 0, named = 0;
+    memory_init(&memory, NULL);
+    ck_assert_int_eq(plot_build(&list, &plot, &memory), MD_OK);
+    for (size_t i = 1; i < list.count; i++) { /* the first is the paper */
+        if (list.items[i].shape == PLOT_RECT && bars < 4)
+            bar[bars++] = list.items[i].points;
+        named += list.items[i].shape == PLOT_TEXT && (strcmp(list.items[i].text, "left") == 0 ||
+                                                      strcmp(list.items[i].text, "right") == 0);
+    }
+    ck_assert_uint_eq(bars, 4);
+    ck_assert_uint_eq(named, 2);
+    float unit = (bar[0][1].y - bar[0][0].y) / 4.0f;
+    static const float heights[4] = {4, 8, 2, 0};
+    for (int i = 0; i < 4; i++) {
+        ck_assert_float_eq(bar[i][1].y, bar[0][1].y);
+        /* Pixels of a page of 600 in single precision. */
+        ck_assert_float_eq_tol(bar[i][1].y - bar[i][0].y, heights[i] * unit, 1e-2f);
+    }
+    ck_assert(bar[0][1].x <= bar[2][0].x + 0.01f && bar[2][1].x < bar[1][0].x &&
+              bar[1][1].x <= bar[3][0].x + 0.01f);
+    plot_list_free(&list);
+    ck_assert_uint_eq(atomic_load(&memory.live_blocks), 0);
+}
+END_TEST
+
 START_TEST(no_failure_of_memory_leaks)
 {
     const struct plot_series series = {
@@ -251,4 +289,5 @@ END_TEST
 
 SUITE("draw/plot", TEST(labels_are_short_and_round), TEST(ticks_are_round_and_inside),
       TEST(both_files_show_the_data), TEST(no_data_says_so), TEST(hostile_values_stay_on_the_paper),
-      TEST(long_series_are_thinned_and_keep_their_peaks), TEST(no_failure_of_memory_leaks))
+      TEST(long_series_are_thinned_and_keep_their_peaks), TEST(bars_stand_side_by_side_on_the_axis),
+      TEST(no_failure_of_memory_leaks))
