@@ -124,6 +124,28 @@ expect_ok "md-train: an interrupt ends with 130" interrupt
 expect_ok "md-train: and --resume goes on" resume
 expect_ok "md-train: to its end" test -s "$top/long/checkpoints/final.safetensors"
 
+# ---- augmentation, parts, clipping, average ----------------------------------------------------
+
+augmented="INPUT.CROP.ENABLED True INPUT.CROP.SIZE (0.7,0.7) INPUT.RANDOM_FLIP vertical
+    MDET.INPUT.BRIGHTNESS (0.8,1.2) MDET.INPUT.LIGHTING 20 SOLVER.IMS_PER_BATCH 4 MDET.SOLVER.ACCUMULATE 2
+    DATALOADER.SAMPLER_TRAIN RepeatFactorTrainingSampler DATALOADER.REPEAT_THRESHOLD 0.9
+    SOLVER.CLIP_GRADIENTS.ENABLED True SOLVER.LR_SCHEDULER_NAME WarmupCosineLR MDET.EMA.ENABLED True"
+same_weights() { cmp "$top/once/checkpoints/$1.safetensors" "$top/twice/checkpoints/$1.safetensors"; }
+# shellcheck disable=SC2086 # words on purpose
+{
+    expect_ok "md-train: with everything" train toy:8:1 "$top/once" --val toy:4:2 $augmented
+    expect_exit "md-train: a crop beyond the image" 2 INPUT.CROP.SIZE \
+        train toy:8:1 "$top/never" $augmented INPUT.CROP.SIZE "(1.5,0.5)"
+    expect_exit "md-train: a negative crop" 2 INPUT.CROP.SIZE train toy:8:1 "$top/never" $augmented INPUT.CROP.SIZE "(-1,1)"
+    expect_exit "md-train: a decay out of range" 2 MDET.EMA.DECAY train toy:8:1 "$top/never" MDET.EMA.DECAY 1.5
+    expect_ok "md-train: the same again" train toy:8:1 "$top/twice" --val toy:4:2 $augmented
+}
+expect_ok "md-train: with the same average" same_weights best
+expect_output "md-eval: of averaged weights" "|  AP   |" \
+    "$bin/md-eval" --quiet --weights "$top/once/checkpoints/best.safetensors" --data toy:4:3
+expect_output "md-eval: of the last checkpoint" "|  AP   |" \
+    "$bin/md-eval" --quiet --weights "$top/once/checkpoints/last.safetensors" --data toy:4:3
+
 # ---- bad data: one line, a documented exit code -----------------------------------------------
 
 csv() { printf 'filename,xmin,ymin,xmax,ymax,class\n%s\n' "$1" > "$top/bad.csv"; }
