@@ -134,8 +134,11 @@ static md_status draw_image(struct job *job, md_predictor *predictor, const char
     char path[4096];
     md_image image = {0};
     md_detections *found = NULL;
-    if (!picture_path(path, sizeof path, folder, md_dataset_image_name(job->dataset, index)))
-        return MD_EINVAL;
+    if (!picture_path(path, sizeof path, folder, md_dataset_image_name(job->dataset, index))) {
+        fprintf(stderr, "md-eval: %s: the path of its picture would be too long\n",
+                md_dataset_image_name(job->dataset, index));
+        return CLI_TOLD;
+    }
     md_status status = md_dataset_image(job->dataset, index, &image);
     if (status >= 0)
         status = md_predict(predictor, &image, 1, &found);

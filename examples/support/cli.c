@@ -58,6 +58,10 @@ int cli_option(struct cli *cli, int option)
 
 int cli_exit_code(md_status status)
 {
+    if (status == CLI_NO_MEMORY)
+        return CLI_DEVICE;
+    if (status == CLI_TOLD)
+        return CLI_DATA;
     switch (status) {
     case MD_EINVAL:
     case MD_ENOTFOUND:
@@ -79,7 +83,10 @@ int cli_exit_code(md_status status)
 
 int cli_fail(struct cli *cli, md_status status)
 {
-    cli_log(cli, MD_LOG_ERROR, md_last_error());
+    if (status == CLI_NO_MEMORY)
+        cli_log(cli, MD_LOG_ERROR, "out of host memory");
+    else if (status != CLI_TOLD)
+        cli_log(cli, MD_LOG_ERROR, md_last_error());
     return cli_exit_code(status);
 }
 

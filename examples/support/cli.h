@@ -17,6 +17,11 @@ enum cli_exit {
     CLI_INTERRUPTED = 130
 };
 
+/* What a program itself runs into, beside the library's md_status: md_last_error knows nothing of
+ * it. They travel as an md_status and end in cli_fail. */
+#define CLI_NO_MEMORY ((md_status)-1000)
+#define CLI_TOLD      ((md_status)-1001) /* the reason has been printed */
+
 struct cli {
     const char *program;
     const char *help;    /* text of --help; its first line is the usage */
@@ -53,7 +58,7 @@ void cli_init(struct cli *cli, const char *program, const char *help);
 int cli_option(struct cli *cli, int option);
 int cli_usage(const struct cli *cli, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* Prints the last error as one line and gives the exit code of `status`. */
+/* Prints what is behind `status` as one line and gives its exit code. */
 int cli_fail(struct cli *cli, md_status status);
 int cli_exit_code(md_status status);
 

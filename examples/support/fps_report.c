@@ -15,7 +15,7 @@ md_status fps_add(struct fps_job *job, double seconds, const md_predict_times *t
         kept = kept && samples_add(&job->preprocess, times->preprocess) &&
                samples_add(&job->network, times->network) &&
                samples_add(&job->postprocess, times->postprocess);
-    return kept ? MD_OK : MD_ENOMEM;
+    return kept ? MD_OK : CLI_NO_MEMORY;
 }
 
 md_status fps_keep(struct fps_job *job, md_detections **found)

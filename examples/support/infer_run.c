@@ -30,8 +30,11 @@ static md_status draw(struct infer_job *job, struct item *item)
 {
     char path[4096];
     double start = cli_seconds();
-    if (!drawn_name(path, sizeof path, job->a->output, job->a->inputs.paths, item->input))
-        return MD_EINVAL;
+    if (!drawn_name(path, sizeof path, job->a->output, job->a->inputs.paths, item->input)) {
+        fprintf(stderr, "%s: %s: the path of its picture would be too long\n", job->cli->program,
+                job->a->inputs.paths[item->input]);
+        return CLI_TOLD;
+    }
     md_status status = md_draw_detections(&item->image, item->found, job->model, NULL);
     if (status >= 0)
         status = md_image_save(&item->image, job->context, path);
@@ -70,10 +73,10 @@ static md_status finish_item(struct infer_job *job, struct item *item)
         !results_add(&job->results, item->input + 1, job->a->inputs.paths[item->input], item->found,
                      job->model)) {
         fprintf(stderr, "%s: %s: %s\n", job->cli->program, job->results.path, strerror(errno));
-        return MD_EIO;
+        return CLI_TOLD;
     }
     if (status >= 0 && !stages_add(&job->stages, item->seconds))
-        status = MD_ENOMEM;
+        status = CLI_NO_MEMORY;
     return status;
 }
 

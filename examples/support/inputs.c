@@ -11,6 +11,7 @@
 
 static bool push(struct inputs *inputs, const char *path)
 {
+    inputs->no_memory = true;
     if (inputs->count == inputs->capacity) {
         size_t capacity = inputs->capacity ? 2 * inputs->capacity : 64;
         char **paths = realloc(inputs->paths, capacity * sizeof *paths);
@@ -20,7 +21,11 @@ static bool push(struct inputs *inputs, const char *path)
         inputs->capacity = capacity;
     }
     inputs->paths[inputs->count] = strdup(path);
-    return inputs->paths[inputs->count] && ++inputs->count;
+    if (!inputs->paths[inputs->count])
+        return false;
+    inputs->count++;
+    inputs->no_memory = false;
+    return true;
 }
 
 static int by_name(const void *a, const void *b)
@@ -81,7 +86,9 @@ bool inputs_add(struct inputs *inputs, const char *program, const char *argument
                                                 : add_pattern(inputs, argument);
     if (good && inputs->count > before)
         return true;
-    if (exists && good)
+    if (inputs->no_memory)
+        fprintf(stderr, "%s: %s: out of host memory\n", program, argument);
+    else if (exists && good)
         fprintf(stderr, "%s: %s: no .jpg, .jpeg, .png or .bmp files in this folder\n", program,
                 argument);
     else

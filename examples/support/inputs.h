@@ -8,6 +8,7 @@
 struct inputs {
     char **paths; /* [count] */
     size_t count, capacity;
+    bool no_memory; /* what inputs_add failed for */
 };
 
 /* Adds what one argument names: a file as it is, a folder's .jpg .jpeg .png .bmp files in order of

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "cli.h"
 #include "inputs.h"
 
 /* Avalanche of one 32-bit number: every bit of the input moves every bit of the result. */
@@ -39,7 +40,7 @@ md_status pictures_make(struct pictures *pictures, md_context *context, size_t c
 {
     pictures->images = calloc(count, sizeof *pictures->images);
     if (!pictures->images)
-        return MD_ENOMEM;
+        return CLI_NO_MEMORY;
     for (; pictures->count < count; pictures->count++) {
         md_image *image = &pictures->images[pictures->count];
         md_status status = md_image_alloc(image, context, width, height, MD_RGB8);
@@ -66,7 +67,7 @@ md_status pictures_load(struct pictures *pictures, md_context *context, const ch
                         const char *folder)
 {
     struct inputs inputs = {0};
-    md_status status = inputs_add(&inputs, program, folder) ? MD_OK : MD_ENOTFOUND;
+    md_status status = inputs_add(&inputs, program, folder) ? MD_OK : CLI_TOLD;
     for (size_t i = 0; status >= 0 && i < pictures->count && i < inputs.count; i++) {
         md_image image = {0};
         status = md_image_load(&image, context, inputs.paths[i]);
@@ -116,7 +117,7 @@ md_status pictures_dataset(struct pictures *pictures, md_context *context, int c
     pictures->class_names = calloc(names, sizeof *pictures->class_names);
     pictures->name_list = calloc(names, sizeof *pictures->name_list);
     if (!pictures->class_names || !pictures->name_list)
-        return MD_ENOMEM;
+        return CLI_NO_MEMORY;
     for (size_t i = 0; i < names; i++) {
         snprintf(pictures->class_names[i], sizeof pictures->class_names[i], "%zu", i);
         pictures->name_list[i] = pictures->class_names[i];

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli.h"
+
 static const char score_bias[] = "roi_heads.box_predictor.cls_score.bias";
 
 static bool has(const char *text, const char *part)
@@ -121,7 +123,7 @@ md_status synthetic_fill(md_model *model)
         size_t count = elements(&info);
         float *values = malloc(count * sizeof *values);
         if (!values)
-            return MD_ENOMEM;
+            return CLI_NO_MEMORY;
         fill(values, count, &info, &recipe);
         status = md_model_write_param(model, info.name, values, count);
         free(values);
@@ -185,7 +187,7 @@ md_status synthetic_calibrate(md_model *model, const md_predict_options *options
     md_predictor *predictor = NULL;
     size_t biases = (size_t)md_model_class_count(model) + 1;
     float *bias = calloc(biases, sizeof *bias);
-    md_status status = bias ? md_predictor_create(&predictor, model, options) : MD_ENOMEM;
+    md_status status = bias ? md_predictor_create(&predictor, model, options) : CLI_NO_MEMORY;
     if (status >= 0)
         status = bisect(model, predictor, bias, images, count);
     md_predictor_free(predictor);
@@ -203,7 +205,7 @@ md_status synthetic_proposals(md_model *model, const md_predict_options *options
     int64_t most;
     size_t biases = (size_t)md_model_class_count(model) + 1;
     float *bias = calloc(biases, sizeof *bias);
-    md_status status = bias ? MD_OK : MD_ENOMEM;
+    md_status status = bias ? MD_OK : CLI_NO_MEMORY;
     if (status >= 0)
         status = md_config_get_int(md_model_config(model), "MODEL.RPN.POST_NMS_TOPK_TEST", &most);
     if (status >= 0)

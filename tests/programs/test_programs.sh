@@ -65,6 +65,7 @@ expect_output "md-fps: synthetic weights" "images/s" fps --config tiny --json "$
 expect_ok "md-fps: JSON" valid_json "$top/a.json"
 expect_ok "md-fps: loads what it saved" fps --weights "$top/s.safetensors" --json "$top/b.json"
 expect_ok "md-fps: and finds the same" same_detections
+expect_exit "md-fps: no folder of images" 3 "no such file or folder" fps --config tiny --images "$top/absent"
 expect_output "md-fps: training steps" "step" fps --config tiny --train
 between_50_and_100() {
     count=$(sed -n 's/.*"detections": \([0-9]*\)\..*/\1/p' "$top/a.json")
