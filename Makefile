@@ -186,9 +186,16 @@ test-asan:
 test-tsan:
 	@$(MAKE) --no-print-directory test MODE=tsan
 
-VALGRIND := valgrind --quiet --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite
-test-valgrind: $(foreach t,$(VALGRIND_TESTS),$(filter $(BUILD)/tests/$(t)%,$(TESTS)))
-	@RUNNER="$(VALGRIND)" CK_TIMEOUT_MULTIPLIER=50 $(RUN_TESTS) $^
+VALGRIND := valgrind --quiet --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite \
+            --show-leak-kinds=definite
+# Thousands of lives with a failing allocation are for the sanitizers.
+VALGRIND_RUNS := $(filter-out %/test_out_of_memory,\
+                   $(foreach t,$(VALGRIND_TESTS),$(filter $(BUILD)/tests/$(t)%,$(TESTS)))) \
+                 tests/programs/memcheck.sh
+# oneDNN's wider code reads past the end of its own packed blocks, in whole vectors.
+test-valgrind: $(filter-out %.sh,$(VALGRIND_RUNS)) programs
+	@RUNNER="$(VALGRIND)" CK_TIMEOUT_MULTIPLIER=50 DNNL_MAX_CPU_ISA=SSE41 ONEDNN_MAX_CPU_ISA=SSE41 \
+	    $(RUN_TESTS) $(VALGRIND_RUNS)
 
 # ---- fuzzing: tests/fuzz/fuzz_X.c, its seeds corpus/X/ and words X.dict; nothing else to edit -
 

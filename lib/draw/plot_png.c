@@ -1,5 +1,6 @@
 /* plot_png.c - the shapes of a plot as pixels. */
 #include <math.h>
+#include <string.h>
 
 #include "core/error.h"
 #include "draw/paint.h"
@@ -54,6 +55,8 @@ md_status plot_write_png(const struct plot_list *list, struct memory *memory, co
     md_status st = MD_OK;
     md_image image = {0};
     TRY(image_create(&image, memory, PLOT_WIDTH, PLOT_HEIGHT, MD_RGB8));
+    /* White paper: painting, even of a full cover, looks at what lies below. */
+    memset(image.data, 255, (size_t)image.height * (size_t)image.stride);
     for (size_t i = 0; i < list->count; i++)
         paint_item(&image, &list->items[i]);
     TRY(image_save(&image, memory, path));
