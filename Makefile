@@ -274,7 +274,7 @@ help:
 	@echo 'make test           the whole suite          make test-only T=core/test_json   a part of it'
 	@echo 'make test-asan      with the address and undefined-behaviour sanitizers'
 	@echo 'make test-tsan      with the thread sanitizer'
-	@echo 'make test-valgrind  the small tests under valgrind'
+	@echo 'make test-valgrind  the small tests, a short training and detection under valgrind'
 	@echo 'make fuzz           feeds the parsers damaged files: SECONDS=60 for each target, or TARGET=pth'
 	@echo 'make demo           trains a small model on drawn faces and shows what it finds'
 	@echo 'make bench          build/bin/bench-ops: how fast each operation is'
