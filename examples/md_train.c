@@ -15,7 +15,7 @@ static const char help[] =
     "  --train SPEC      csv:FILE.csv:IMAGE_DIR, coco:ANN.json:IMAGE_DIR, toy:COUNT:SEED\n"
     "  --val SPEC        data whose loss decides which model is best\n"
     "  --config C        preset or YAML file (that of --weights, or of the run when resuming)\n"
-    "  --weights F       .safetensors or .npz to start from\n"
+    "  --weights F       .pth, .pkl, .safetensors or .npz to start from\n"
     "  --output DIR      run directory: checkpoints, metrics.json, my_log.txt, plots\n"
     "  --resume          go on from the run's last checkpoint\n"
     "  --overwrite       throw an earlier run in DIR away\n" CLI_COMMON_HELP

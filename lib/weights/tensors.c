@@ -54,8 +54,7 @@ static md_status read_zip(struct weights_file *file)
 {
     md_status st = MD_OK;
     struct zip zip = {.memory = file->memory};
-    TRY(zip_open(&zip, file->memory, file->path, file->bytes.data, file->bytes.size,
-                 WEIGHTS_MAX_TENSORS));
+    TRY(zip_open(&zip, file->memory, file->path, &file->bytes, WEIGHTS_MAX_TENSORS));
     for (size_t i = 0; i < zip.count; i++) {
         if (strcmp(zip_member_base(zip.entries[i].name), "data.pkl") == 0) {
             TRY(torch_read(file, &zip, i));

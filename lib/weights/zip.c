@@ -26,6 +26,7 @@ enum {
     FLAG_ENCRYPTED = 1,
     FLAG_SIZES_FOLLOW = 8,
     EXTRA_ZIP64 = 1,
+    PIECE = 4 << 20,         /* checked at a time */
     DEFLATE_RATIO_MAX = 1100 /* the format's own limit is 1032 */
 };
 static const uint64_t UNPACKED_MAX = (uint64_t)64 << 30;
@@ -278,10 +279,11 @@ static md_status check_total(const struct zip *zip)
 }
 
 md_status zip_open(struct zip *out, struct memory *memory, const char *path,
-                   const unsigned char *data, size_t size, size_t max_entries)
+                   const struct file_bytes *bytes, size_t max_entries)
 {
     md_status st = MD_OK;
-    struct zip zip = {.memory = memory, .path = path, .data = data, .size = size};
+    struct zip zip = {
+        .memory = memory, .path = path, .file = bytes, .data = bytes->data, .size = bytes->size};
     struct directory directory = {0};
     arena_init(&zip.names, memory);
     TRY(read_end(&zip, &directory));
@@ -374,13 +376,13 @@ enum { CHECKSUMS_COUNT = 0 }; /* no mutated file would have a right one */
 enum { CHECKSUMS_COUNT = 1 };
 #endif
 
-static uint32_t checksum(const unsigned char *bytes, size_t size)
+static uint32_t checksum(const struct zip *zip, const unsigned char *bytes, size_t size)
 {
     uLong crc = crc32(0, NULL, 0);
-    for (size_t at = 0; at < size;) {
-        uInt now = at_most_uint(size - at);
-        crc = crc32(crc, bytes + at, now);
-        at += now;
+    for (size_t at = 0, step; at < size; at += step) {
+        step = size - at < PIECE ? size - at : PIECE;
+        crc = crc32(crc, bytes + at, (uInt)step);
+        file_bytes_forget(zip->file, bytes + at, step);
     }
     return (uint32_t)crc;
 }
@@ -396,7 +398,7 @@ md_status zip_read(const struct zip *zip, const struct zip_entry *entry, struct 
         TRY(inflate_entry(zip, entry, unpacked));
         bytes = unpacked;
     }
-    if (checksum(bytes, entry->bytes) != entry->crc && CHECKSUMS_COUNT)
+    if (checksum(zip, bytes, entry->bytes) != entry->crc && CHECKSUMS_COUNT)
         FAIL(MD_EFORMAT, "%s: checksum of member '%s' is wrong; fetch the file again", zip->path,
              entry->name);
     *out = bytes;

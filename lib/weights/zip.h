@@ -5,6 +5,7 @@
 #include <stdbool.h>
 
 #include "core/arena.h"
+#include "core/file.h"
 
 struct zip_entry {
     const char          *name;   /* zero-terminated */
@@ -19,7 +20,8 @@ struct zip_entry {
 struct zip {
     struct memory       *memory;
     const char          *path; /* for messages; borrowed */
-    const unsigned char *data; /* borrowed */
+    const struct file_bytes *file; /* borrowed */
+    const unsigned char *data;     /* the file's */
     size_t               size;
     struct arena         names;
     struct zip_entry    *entries; /* [count], in the order of the central directory */
@@ -30,9 +32,9 @@ struct zip {
  * no two members over the same bytes, and no more unpacked bytes in all than deflate can pack into
  * such a file. Encrypted archives, several disks and other methods are refused. */
 md_status zip_open(struct zip *out, struct memory *memory, const char *path,
-                   const unsigned char *data, size_t size, size_t max_entries);
+                   const struct file_bytes *bytes, size_t max_entries);
 /* Sets *out to the member's entry->bytes bytes, their checksum verified: inside the archive when
- * stored, else in `arena`. */
+ * stored, else in `arena`. A mapped file's pages leave the memory again once they are checked. */
 md_status zip_read(const struct zip *zip, const struct zip_entry *entry, struct arena *arena,
                    const unsigned char **out);
 void      zip_close(struct zip *zip);

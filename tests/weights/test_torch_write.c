@@ -124,7 +124,7 @@ START_TEST(zip64_fields_read_back)
         zip_writer_free(&writer);
 
         ck_assert_int_eq(file_map(&bytes, &memory, path), MD_OK);
-        md_status st = zip_open(&zip, &memory, path, bytes.data, bytes.size, 10);
+        md_status st = zip_open(&zip, &memory, path, &bytes, 10);
         ck_assert_msg(st == MD_OK, "%s", error_text());
         ck_assert_uint_eq(zip.count, 3);
         ck_assert_str_eq(zip.entries[1].name, "a/second");
