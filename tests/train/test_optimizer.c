@@ -6,7 +6,9 @@
 
 #include "core/error.h"
 #include "suite.h"
+#include "support/failing_memory.h"
 #include "support/tiny_run.h"
+#include "train/ema.h"
 
 /* Value k of parameter i before the step; anything that differs between neighbours. */
 static float value_at(int i, int64_t k)
@@ -158,6 +160,51 @@ START_TEST(gradients_are_clipped_as_asked)
 }
 END_TEST
 
+/* Parts, clipping, step and average, once the first has reserved what they need. */
+START_TEST(later_steps_allocate_nothing)
+{
+    static const char *const DEVICES[] = {"ref", "cpu"};
+    const char *const settings[] = {"SOLVER.CLIP_GRADIENTS.ENABLED",
+                                    "True",
+                                    "SOLVER.CLIP_GRADIENTS.CLIP_TYPE",
+                                    "norm",
+                                    "MDET.SOLVER.ACCUMULATE",
+                                    "2",
+                                    "MDET.EMA.ENABLED",
+                                    "True",
+                                    NULL};
+    struct failing_memory failing;
+    struct tiny_run run;
+    struct optimizer optimizer;
+    struct ema ema;
+    struct stream *stream = NULL;
+    size_t calls[3];
+    failing_memory_init(&failing, SIZE_MAX);
+    OK(tiny_run_open(&run, &(struct tiny_setup){.device = DEVICES[_i],
+                                                .memory = &failing.memory,
+                                                .images = 1,
+                                                .settings = settings}));
+    OK(stream_create(&stream, run.device));
+    OK(optimizer_create(&optimizer, run.detector->params, &run.typed.solver));
+    OK(ema_create(&ema, run.detector->params, &run.typed.solver));
+    for (int64_t step = 0; step < 3; step++) {
+        OK(optimizer_add_part(&optimizer, stream, 0.5, false));
+        OK(optimizer_add_part(&optimizer, stream, 0.5, true));
+        OK(optimizer_step(&optimizer, stream, 0.1, step == 0));
+        OK(ema_update(&ema, stream, step));
+        OK(ema_show(&ema, stream));
+        OK(ema_hide(&ema, stream));
+        calls[step] = atomic_load(&failing.calls);
+    }
+    ck_assert_uint_eq(calls[1], calls[0]);
+    ck_assert_uint_eq(calls[2], calls[0]);
+    ema_free(&ema);
+    optimizer_free(&optimizer);
+    stream_free(stream);
+    tiny_run_close(&run);
+}
+END_TEST
+
 START_TEST(equal_settings_are_one_operation)
 {
     struct tiny_run run;
@@ -205,5 +252,5 @@ START_TEST(the_first_parameter_at_fault_is_named)
 END_TEST
 
 SUITE("train/optimizer", TEST(two_steps_follow_the_formula),
-      LOOP(gradients_are_clipped_as_asked, 0, 3), TEST(equal_settings_are_one_operation),
-      TEST(the_first_parameter_at_fault_is_named))
+      LOOP(gradients_are_clipped_as_asked, 0, 3), LOOP(later_steps_allocate_nothing, 0, 2),
+      TEST(equal_settings_are_one_operation), TEST(the_first_parameter_at_fault_is_named))
