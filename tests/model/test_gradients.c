@@ -123,7 +123,7 @@ static md_status pass(struct lab *lab, bool gradients)
     TRY(fpn_forward(&d->fpn, stream, &lab->workspace, step->pyramid, features, &step->fpn));
     TRY(rpn_forward(&d->rpn, stream, &lab->workspace, &step->head, step->pyramid, true));
     TRY(rpn_losses(&d->rpn, stream, &lab->workspace, &rpn, &step->head, &targets,
-                   (struct step_random){1, 1}, true));
+                   (struct step_random){.seed = 1, .iteration = 1}, true));
     TRY(roi_heads_forward(&d->heads, stream, &lab->workspace, &step->output, &step->rois,
                           step->pyramid));
     TRY(roi_heads_losses(&d->heads, stream, &lab->workspace, &roi, &step->output, &step->rois,

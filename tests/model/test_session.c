@@ -12,7 +12,7 @@ static const char *const two_classes[] = {"MODEL.ROI_HEADS.NUM_CLASSES", "2", NU
 static const struct detect_options options = {0.01f, 0.5f, 20};
 static const float truth_boxes[8] = {10, 12, 40, 44, 30, 20, 60, 60};
 static const int truth_classes[2] = {0, 1};
-static const struct step_random fixed = {1, 2};
+static const struct step_random fixed = {.seed = 1, .iteration = 2};
 
 struct found {
     struct session_detection items[2][20];
