@@ -32,9 +32,10 @@ typedef struct md_import_report {
 } md_import_report;
 
 /* Weights of another program into an existing model: .safetensors, .npz, PyTorch's .pth, the .pkl of
- * Detectron2 and Caffe2 (docs/weights.md); nothing in them is run. The final layers cls_score and bbox_pred of another class count stay as they
- * are, with a warning; any other mismatch, or a file of which nothing fits, is MD_EMISMATCH and
- * changes nothing. `report` may be NULL; then anything but a full match is MD_EMISMATCH too. */
+ * Detectron2 and Caffe2 (docs/weights.md); nothing in them is run. The final layers cls_score and
+ * bbox_pred of another class count stay as they are, with a warning; any other mismatch, or a file
+ * of which nothing fits, is MD_EMISMATCH and changes nothing. `report` may be NULL; then anything
+ * but a full match is MD_EMISMATCH too. */
 MD_API md_status md_model_import(md_model *model, const char *path, md_import_report *report);
 
 MD_API const md_config *md_model_config(const md_model *model);
