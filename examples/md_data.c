@@ -11,6 +11,8 @@ static const char help[] =
     "Looks after annotated data before a model is trained on it.\n\n"
     "  check SPEC...   everything that is wrong, with file and line; pictures in train and val\n"
     "  stats SPEC      classes, boxes, sizes: in numbers and plots\n"
+    "  split SPEC      into train and val, every class in both\n"
+    "  convert SPEC OUT   to another format\n"
     "  preview SPEC    a sheet of samples with their boxes\n"
     "\n  --version, --help    md-data COMMAND --help lists its options\n"
     "\nSPEC: csv:FILE.csv:IMAGE_DIR, coco:ANN.json:IMAGE_DIR, toy:COUNT:SEED\n"
@@ -20,8 +22,8 @@ static const struct {
     const char *name, *help;
     data_command *run;
 } commands[] = {
-    {"check", data_check_help, data_check},
-    {"stats", data_stats_help, data_stats},
+    {"check", data_check_help, data_check},       {"stats", data_stats_help, data_stats},
+    {"split", data_split_help, data_split},       {"convert", data_convert_help, data_convert},
     {"preview", data_preview_help, data_preview},
 };
 

@@ -24,6 +24,18 @@ const char *data_spec(const struct cli *cli, int argc, char **argv, const char *
     return NULL;
 }
 
+bool data_placing(const struct cli *cli, const char *text, md_image_placing *out)
+{
+    static const char *const names[] = {"leave", "copy", "link"};
+    for (int i = 0; i < 3; i++)
+        if (strcmp(text, names[i]) == 0) {
+            *out = (md_image_placing)i;
+            return true;
+        }
+    cli_usage(cli, "--images %s: leave, copy or link is wanted", text);
+    return false;
+}
+
 int data_write_json(const struct cli *cli, const char *path,
                     void (*write)(FILE *out, const void *user), const void *user)
 {

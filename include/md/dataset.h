@@ -45,6 +45,28 @@ MD_API md_status md_dataset_open_source(md_dataset **out, md_context *context,
 MD_API md_status md_dataset_split(md_dataset *dataset, double fraction, uint64_t seed,
                                   md_dataset **first, md_dataset **second);
 
+typedef struct md_split_options {
+    size_t   size;      /* set by md_split_options_init */
+    uint64_t seed;      /* breaks ties (1) */
+    /* 0 to 11: images whose 64-bit fingerprints differ in at most so many bits, and chains of such
+     * images, stay in one part; all images are read for it. -1: each goes where it fits (-1) */
+    int      near_bits;
+} md_split_options;
+
+MD_API void md_split_options_init(md_split_options *options, size_t size);
+static inline md_split_options md_split_options_default(void)
+{
+    md_split_options o;
+    md_split_options_init(&o, sizeof o);
+    return o;
+}
+
+/* `count` disjoint parts into parts[0 .. count), of fractions that add up to 1, stratified: the boxes
+ * of every class are divided as the images are, as far as whole images allow, the rarest class first. */
+MD_API md_status md_dataset_split_stratified(const md_dataset *dataset, const double *fractions,
+                                             size_t count, const md_split_options *options,
+                                             md_dataset **parts);
+
 MD_API size_t      md_dataset_count(const md_dataset *dataset);
 MD_API int         md_dataset_class_count(const md_dataset *dataset);
 MD_API const char *md_dataset_class_name(const md_dataset *dataset, int class_id); /* NULL: none such */

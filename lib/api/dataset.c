@@ -31,8 +31,7 @@ void md_dataset_free(md_dataset *dataset)
     dataset_release(dataset);
 }
 
-/* Takes `dataset`, also at a failure. */
-static md_status dataset_hand_out(md_dataset **out, md_context *context, struct dataset *dataset)
+md_status dataset_hand_out(md_dataset **out, md_context *context, struct dataset *dataset)
 {
     md_dataset *handle = NULL;
     md_status st = memory_zeroed(&context->memory, &handle, 1, sizeof *handle);

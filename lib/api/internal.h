@@ -64,6 +64,8 @@ struct md_dataset {
 
 md_dataset *dataset_retain(md_dataset *dataset);
 void        dataset_release(md_dataset *dataset);
+/* Makes the handle. Takes `dataset`, also at a failure. */
+md_status   dataset_hand_out(md_dataset **out, md_context *context, struct dataset *dataset);
 
 /* ---- images ------------------------------------------------------------------------------- */
 

@@ -291,8 +291,8 @@ fail:
 
 /* ---- splitting ------------------------------------------------------------ */
 
-static md_status take_part(const struct dataset *dataset, const uint32_t *images, size_t count,
-                           struct dataset **out)
+md_status dataset_take(const struct dataset *dataset, const uint32_t *images, size_t count,
+                       struct dataset **out)
 {
     struct dataset_builder builder;
     struct dataset *part = NULL;
@@ -348,8 +348,8 @@ md_status dataset_split(const struct dataset *dataset, double fraction, uint64_t
         qsort(order, first_count, sizeof *order, by_index);
     if (count - first_count > 1)
         qsort(order + first_count, count - first_count, sizeof *order, by_index);
-    TRY(take_part(dataset, order, first_count, &parts[0]));
-    TRY(take_part(dataset, order + first_count, count - first_count, &parts[1]));
+    TRY(dataset_take(dataset, order, first_count, &parts[0]));
+    TRY(dataset_take(dataset, order + first_count, count - first_count, &parts[1]));
     memory_free(dataset->memory, order);
     *first = parts[0];
     *second = parts[1];

@@ -81,6 +81,9 @@ md_status dataset_read_image(const struct dataset *dataset, size_t index, struct
  * cannot be read keeps 0: reading its pixels will say why. The readers of files do it when opening. */
 md_status dataset_probe_sizes(struct dataset *dataset, int threads);
 
+/* The images of these indices, in this order. It keeps what it needs alive on its own. */
+md_status dataset_take(const struct dataset *dataset, const uint32_t *images, size_t count,
+                       struct dataset **out);
 /* Two disjoint parts that share the images' folder, the first with round(fraction * count) of them,
  * drawn by seed. Both keep what they need alive on their own. */
 md_status dataset_split(const struct dataset *dataset, double fraction, uint64_t seed,
