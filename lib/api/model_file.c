@@ -7,6 +7,7 @@
 #include "core/json.h"
 #include "train/checkpoint.h"
 #include "weights/name_map.h"
+#include "weights/translate.h"
 
 /* ---- save --------------------------------------------------------------------------------- */
 
@@ -75,7 +76,7 @@ static void import_close(struct import *import)
 static const struct weights_tensor *found_tensor(const struct import *import, size_t target)
 {
     int64_t source = import->plan.source[target];
-    return &import->file->tensors[source >= 0 ? source : import->plan.bias_source[target]];
+    return &import->file->tensors[source >= 0 ? source : import->plan.origin[target]];
 }
 
 /* The last layers of another class count: same tensor but for the number of rows. */
@@ -259,6 +260,7 @@ md_status md_model_load(md_model **out, md_context *context, const char *path)
     string_table_init(&description.classes, &context->memory);
     TRY(weights_open(&file, &context->memory, path));
     TRY(weights_verify(file));
+    TRY(weights_translate(file, WEIGHTS_NAMES_AUTO, &context->log));
     TRY(describe(&description, context, file));
     struct config *config = description.config;
     description.config = NULL;
@@ -318,6 +320,7 @@ md_status md_model_import(md_model *model, const char *path, md_import_report *r
     struct memory *memory = &model->context->memory;
     TRY(weights_open(&file, memory, path));
     TRY(weights_verify(file));
+    TRY(weights_translate(file, WEIGHTS_NAMES_AUTO, &model->context->log));
     TRY(import_open(&import, model, file));
     TRY(check_import(&import, report == NULL));
     TRY(weights_plan_report(&import.plan, &model->context->log, memory, file, import.targets));

@@ -16,19 +16,21 @@ struct weights_plan {
     struct memory      *memory;
     enum weights_match *match;       /* [target_count] */
     int64_t            *source;      /* [target_count] index into file->tensors, -1: none */
-    int64_t            *bias_source; /* [target_count] see below, -1: none */
+    int64_t            *origin;      /* [target_count] without a source: see below, -1: none */
+    float              *fill;        /* [target_count] the value of all elements, with an origin */
     bool               *used;        /* [file->count] loaded, or reported for its shape */
     size_t              target_count, loaded, missing, mismatched, unused;
 };
 
-/* Plans an import. A "module." prefix on all names is stripped; torchvision's ResNet names become
- * Detectron2's (conv1 -> stem.conv1, bn1 -> stem.conv1.norm, layer1.0.conv1 -> res2.0.conv1,
- * downsample.0 -> shortcut, ...); then Detectron2's suffix rule: target == name or ends in "." +
- * name, longest name wins; one file tensor for two targets of its shape is MD_EFORMAT.
+/* Plans an import by Detectron2's suffix rule: target == name or ends in "." + name, longest name
+ * wins; one file tensor for two targets of its shape is MD_EFORMAT. The names are Detectron2's: see
+ * weights_translate.
  *
- * Batch norm folded into biases ("layer1.0.conv1.bias" for a convolution whose target has norm.*
- * instead of a bias): when the convolution's weight is loaded too, the norm's targets are filled as
- * weight 1, bias = the file's bias, mean 0, var 1 - 1e-5; their bias_source names the tensor. */
+ * Norms of which the file has a part only follow from its `origin`:
+ * - Folded into biases ("res2.0.conv1.bias" for a convolution whose target has norm.* instead of a
+ *   bias): when the convolution's weight is loaded too, they are weight 1, the file's bias, mean 0,
+ *   var 1 - 1e-5.
+ * - norm.weight and norm.bias without statistics, as Detectron1 has them: mean 0, var 1. */
 md_status weights_plan_create(struct weights_plan *out, struct memory *memory,
                               const struct weights_file *file,
                               const struct weights_target *targets, size_t target_count);

@@ -125,7 +125,7 @@ md_status weights_plan_report(const struct weights_plan *plan, const struct log 
               file->path, plan->loaded, plan->target_count, plan->missing, plan->mismatched,
               plan->unused);
     for (size_t i = 0; i < plan->target_count; i++) {
-        int64_t found = plan->source[i] >= 0 ? plan->source[i] : plan->bias_source[i];
+        int64_t found = plan->source[i] >= 0 ? plan->source[i] : plan->origin[i];
         if (plan->match[i] == WEIGHTS_MISMATCHED)
             TRY(report_mismatch(log, memory, &file->tensors[found], &targets[i]));
         if (plan->match[i] == WEIGHTS_MISSING)
