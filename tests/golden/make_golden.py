@@ -92,8 +92,10 @@ def make_torch(tag, folder):
     save("_detectron2", {"model": model, "iteration": 89999,
                          "trainer": {"iteration": 89999, "hooks": hooks,
                                      "_trainer": {"iteration": 89999, "optimizer": sgd.state_dict()}}})
-    save("_training", {"model": model, "optimizer": sgd.state_dict(), "iteration": 7,
-                       "scheduler": {"milestones": collections.Counter([60000, 80000]), "last_epoch": 8}})
+    training = {"model": model, "optimizer": sgd.state_dict(), "iteration": 7,
+                "scheduler": {"milestones": collections.Counter([60000, 80000]), "last_epoch": 8}}
+    save("_training", training)
+    save("_training_stream", training, _use_new_zipfile_serialization=False)
 
 
 # ---- numpy --------------------------------------------------------------------

@@ -24,4 +24,7 @@ for line in open(sys.argv[2], encoding="utf-8"):
 assert list(model) == names
 assert loaded.get("iteration") == 89999
 assert loaded["metadata"] == {"iteration": "89999", "made by": "mdet \u00e9"}
+if tuple(int(n) for n in torch.__version__.split(".")[:2]) >= (2, 1):
+    mapped = torch.load(sys.argv[1], weights_only=True, mmap=True)["model"]
+    assert all(torch.equal(mapped[name], model[name]) for name in names)
 print("torch", torch.__version__, "read", len(names), "tensors")

@@ -64,20 +64,21 @@ static const struct shape {
     size_t size;
     int count;
     float values[6];
+    size_t copied; /* bytes that cannot stay where they are */
 } SHAPES[] = {
 #define SHAPE(text, ...)                                                                           \
     {                                                                                              \
         text, sizeof(text) - 1, __VA_ARGS__                                                        \
     }
-    SHAPE(MODEL(TENSOR("K\x00", "K\x06\x85", "K\x01\x85")), 6, {1, 2, 3, 4, 5, 6}),
-    SHAPE(MODEL(TENSOR("K\x04", "K\x02\x85", "K\x01\x85")), 2, {5, 6}),
-    SHAPE(MODEL(TENSOR("K\x01", "K\x02K\x02\x86", "K\x01K\x02\x86")), 4, {2, 4, 3, 5}),
-    SHAPE(MODEL(TENSOR("K\x05", "K\x03\x85", "K\x00\x85")), 3, {6, 6, 6}),
-    SHAPE(MODEL(TENSOR("K\x00", ")", ")")), 1, {1}),
-    SHAPE(MODEL(TENSOR("K\x02", "K\x01K\x02\x86", "K\xc8K\x01\x86")), 2, {3, 4}),
-    SHAPE(MODEL(TENSOR("K\x00", "K\x02K\x03\x86", "K\x03K\x01\x86")), 6, {1, 2, 3, 4, 5, 6}),
+    SHAPE(MODEL(TENSOR("K\x00", "K\x06\x85", "K\x01\x85")), 6, {1, 2, 3, 4, 5, 6}, 0),
+    SHAPE(MODEL(TENSOR("K\x04", "K\x02\x85", "K\x01\x85")), 2, {5, 6}, 0),
+    SHAPE(MODEL(TENSOR("K\x01", "K\x02K\x02\x86", "K\x01K\x02\x86")), 4, {2, 4, 3, 5}, 16),
+    SHAPE(MODEL(TENSOR("K\x05", "K\x03\x85", "K\x00\x85")), 3, {6, 6, 6}, 12),
+    SHAPE(MODEL(TENSOR("K\x00", ")", ")")), 1, {1}, 0),
+    SHAPE(MODEL(TENSOR("K\x02", "K\x01K\x02\x86", "K\xc8K\x01\x86")), 2, {3, 4}, 0),
+    SHAPE(MODEL(TENSOR("K\x00", "K\x02K\x03\x86", "K\x03K\x01\x86")), 6, {1, 2, 3, 4, 5, 6}, 0),
     /* An empty tensor has no place to be wrong about. */
-    SHAPE(MODEL(TENSOR("K\x09", "K\x00" HUGE_DIM "\x86", "K\x01K\x01\x86")), 0, {0}),
+    SHAPE(MODEL(TENSOR("K\x09", "K\x00" HUGE_DIM "\x86", "K\x01K\x01\x86")), 0, {0}, 0),
 #undef SHAPE
 };
 enum { SHAPE_COUNT = sizeof SHAPES / sizeof SHAPES[0] };
@@ -93,6 +94,7 @@ START_TEST(strides_and_offsets)
     weights_read_floats(&file->tensors[0], values, 0, one->count);
     for (int i = 0; i < one->count; i++)
         ck_assert_float_eq(values[i], one->values[i]);
+    ck_assert_uint_eq(file->copied, one->copied);
     weights_close(file);
     ck_assert_uint_eq(atomic_load(&memory.live_blocks), 0);
 }

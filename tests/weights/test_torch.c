@@ -91,7 +91,8 @@ static const struct training {
 } TRAININGS[] = {{"torch113_detectron2.pth", "89999", "90000"},
                  {"torch2_detectron2.pth", "89999", "90000"},
                  {"torch113_training.pth", "7", "8"},
-                 {"torch2_training.pth", "7", "8"}};
+                 {"torch2_training.pth", "7", "8"},
+                 {"torch2_training_stream.pth", "7", "8"}};
 enum { TRAINING_COUNT = sizeof TRAININGS / sizeof TRAININGS[0] };
 
 /* The momentum after two steps with the gradient g and decay d: 0.9 (g + d p0) + g + d p1. */
