@@ -55,7 +55,7 @@ static int parse(struct cli *cli, struct arguments *a, int argc, char **argv)
     a->specs = argv + optind;
     a->count = argc - optind;
     if (code < 0 && a->count == 0)
-        return cli_usage(cli, "check: name a data set, as in csv:FILE.csv:IMAGE_DIR");
+        return cli_usage(cli, "name a data set, as in csv:FILE.csv:IMAGE_DIR");
     return code;
 }
 

@@ -16,11 +16,11 @@ int data_option(struct cli *cli, int argc, char **argv, const struct option *opt
     return -1;
 }
 
-const char *data_spec(const struct cli *cli, int argc, char **argv, const char *command)
+const char *data_spec(const struct cli *cli, int argc, char **argv)
 {
     if (optind + 1 == argc)
         return argv[optind];
-    cli_usage(cli, "%s: name one data set, as in csv:FILE.csv:IMAGE_DIR", command);
+    cli_usage(cli, "name one data set, as in csv:FILE.csv:IMAGE_DIR");
     return NULL;
 }
 

@@ -17,7 +17,7 @@ extern const char data_check_help[], data_stats_help[], data_split_help[], data_
 int data_option(struct cli *cli, int argc, char **argv, const struct option *options, int *code);
 
 /* The one SPEC that a command takes; NULL after a usage error. */
-const char *data_spec(const struct cli *cli, int argc, char **argv, const char *command);
+const char *data_spec(const struct cli *cli, int argc, char **argv);
 
 /* "leave", "copy" or "link"; false after a usage error. */
 bool data_placing(const struct cli *cli, const char *text, md_image_placing *out);

@@ -32,7 +32,7 @@ static int parse(struct cli *cli, struct arguments *a, int argc, char **argv)
     if (code >= 0)
         return code;
     if (argc - optind != 2)
-        return cli_usage(cli, "convert: a data set and where to write it are needed");
+        return cli_usage(cli, "a data set and where to write it are needed");
     a->spec = argv[optind];
     a->out = argv[optind + 1];
     return -1;

@@ -40,10 +40,10 @@ static int parse(struct cli *cli, struct arguments *a, int argc, char **argv)
     }
     if (code >= 0)
         return code;
-    a->spec = data_spec(cli, argc, argv, "preview");
+    a->spec = data_spec(cli, argc, argv);
     if (!a->spec)
         return CLI_USAGE;
-    return a->output ? -1 : cli_usage(cli, "preview: --output F is needed");
+    return a->output ? -1 : cli_usage(cli, "--output F is needed");
 }
 
 int data_preview(struct cli *cli, int argc, char **argv)

@@ -168,11 +168,11 @@ static int parse(struct cli *cli, struct arguments *a, int argc, char **argv)
             return CLI_USAGE;
     if (code >= 0)
         return code;
-    a->spec = data_spec(cli, argc, argv, "split");
+    a->spec = data_spec(cli, argc, argv);
     if (!a->spec)
         return CLI_USAGE;
     if (!a->output || a->count == 0)
-        return cli_usage(cli, "split: --output and --val or --fractions are needed");
+        return cli_usage(cli, "--output and --val or --fractions are needed");
     if (a->name_count > 0 && a->name_count != a->count)
         return cli_usage(cli, "--names: %d names for %d parts", a->name_count, a->count);
     fill_in(a);

@@ -33,7 +33,7 @@ static int parse(struct cli *cli, struct arguments *a, int argc, char **argv)
     }
     if (code >= 0)
         return code;
-    a->spec = data_spec(cli, argc, argv, "stats");
+    a->spec = data_spec(cli, argc, argv);
     return a->spec ? -1 : CLI_USAGE;
 }
 

@@ -79,9 +79,10 @@ fail:
 
 int fingerprint_distance(uint64_t a, uint64_t b)
 {
+    /* Counts within 2, 4 and 8 bits, then sums the eight bytes. */
     uint64_t bits = a ^ b;
-    int count = 0;
-    for (; bits; bits &= bits - 1)
-        count++;
-    return count;
+    bits -= bits >> 1 & UINT64_C(0x5555555555555555);
+    bits = (bits & UINT64_C(0x3333333333333333)) + (bits >> 2 & UINT64_C(0x3333333333333333));
+    bits = (bits + (bits >> 4)) & UINT64_C(0x0f0f0f0f0f0f0f0f);
+    return (int)(bits * UINT64_C(0x0101010101010101) >> 56);
 }

@@ -9,22 +9,6 @@ top=$(mktemp -d) || exit 1
 trap 'rm -rf "$top" "$case_log"' EXIT
 run=$top/run model=$top/run/checkpoints/final.safetensors
 
-# Exit status and, for a failure, exactly one line on standard error that holds the text.
-expect_exit() { # title status text command...
-    cases=$((cases + 1)) title=$1 wanted=$2 text=$3
-    shift 3
-    "$@" > /dev/null 2> "$case_log" < /dev/null
-    got=$?
-    lines=$(grep -c -v 'warning:' "$case_log")
-    if [ "$got" -ne "$wanted" ]; then
-        failed_case "$title" "exit status $got, not $wanted"
-    elif ! grep -q -F -e "$text" "$case_log"; then
-        failed_case "$title" "does not say '$text'"
-    elif [ "$lines" -ne 1 ]; then
-        failed_case "$title" "$lines lines instead of one"
-    fi
-}
-
 short="SOLVER.MAX_ITER 4 SOLVER.STEPS () TEST.EVAL_PERIOD 2 SOLVER.CHECKPOINT_PERIOD 2 SEED 1"
 train() { # data output more...
     data=$1 output=$2
@@ -35,7 +19,7 @@ train() { # data output more...
 
 # ---- every program ----------------------------------------------------------------------------
 
-for program in md-train md-infer md-eval md-fps md-doctor; do
+for program in md-train md-infer md-eval md-fps md-doctor md-data; do
     expect_output "$program --help" "Usage: $program" "$bin/$program" --help
     expect_output "$program --version" "$program 0." "$bin/$program" --version
     cases=$((cases + 1))

@@ -3,6 +3,7 @@
 #   . tests/support/cases.sh
 #   expect_ok "headers compile" command arguments
 #   expect_failure "planted malloc" "malloc" command arguments   (output must hold the text)
+#   expect_exit "no such file" 3 "none.csv" command arguments    (status and one line on standard error)
 #   finish
 cases=0 failures=0
 case_log=$(mktemp) || exit 1
@@ -37,6 +38,22 @@ expect_output() { # title text command...
         failed_case "$title" "failed: $*"
     elif ! grep -q -F -e "$text" "$case_log"; then
         failed_case "$title" "does not say '$text'"
+    fi
+}
+
+# Exit status and, for a failure, exactly one line on standard error that holds the text.
+expect_exit() { # title status text command...
+    cases=$((cases + 1)) title=$1 wanted=$2 text=$3
+    shift 3
+    "$@" > /dev/null 2> "$case_log" < /dev/null
+    got=$?
+    lines=$(grep -c -v 'warning:' "$case_log")
+    if [ "$got" -ne "$wanted" ]; then
+        failed_case "$title" "exit status $got, not $wanted"
+    elif ! grep -q -F -e "$text" "$case_log"; then
+        failed_case "$title" "does not say '$text'"
+    elif [ "$lines" -ne 1 ]; then
+        failed_case "$title" "$lines lines instead of one"
     fi
 }
 
