@@ -53,15 +53,17 @@ md_status detector_refresh(struct detector *detector, struct stream *stream)
     return resnet_refresh(&detector->resnet, detector->params, stream);
 }
 
-/* Backbone and pyramid; at inference only the pyramid stays in the workspace. */
+/* Backbone and pyramid without gradients: only the pyramid stays in the workspace. */
 static md_status pyramid_forward(struct detector *detector, struct stream *stream,
                                  struct workspace *workspace, struct tensor pyramid[FPN_LEVELS],
                                  const struct tensor *pixels)
 {
     md_status st = MD_OK;
     struct tensor features[RESNET_STAGES];
+    size_t mark = workspace_mark_far(workspace);
     TRY(resnet_forward(&detector->resnet, stream, workspace, features, pixels, NULL));
     TRY(fpn_forward(&detector->fpn, stream, workspace, pyramid, features, NULL));
+    workspace_rewind_far(workspace, mark);
 fail:
     return st;
 }
@@ -99,6 +101,19 @@ void detector_step_free(struct detector_step *step, struct memory *memory)
     resnet_saved_free(&step->resnet, memory);
 }
 
+static md_status pyramid_forward_saving(struct detector *detector, struct detector_step *step,
+                                        const struct tensor *pixels)
+{
+    md_status st = MD_OK;
+    struct tensor features[RESNET_STAGES];
+    TRY(resnet_forward(&detector->resnet, step->stream, step->workspace, features, pixels,
+                       &step->resnet));
+    TRY(fpn_forward(&detector->fpn, step->stream, step->workspace, step->pyramid, features,
+                    &step->fpn));
+fail:
+    return st;
+}
+
 static md_status losses_forward(struct detector *detector, struct detector_step *step,
                                 struct detector_losses *out, const struct image_batch *batch,
                                 const struct targets *targets, struct step_random random,
@@ -107,12 +122,11 @@ static md_status losses_forward(struct detector *detector, struct detector_step 
     md_status st = MD_OK;
     struct stream *stream = step->stream;
     struct workspace *workspace = step->workspace;
-    struct tensor features[RESNET_STAGES];
     struct proposals proposals;
-    TRY(resnet_forward(&detector->resnet, stream, workspace, features, &batch->pixels,
-                       gradients ? &step->resnet : NULL));
-    TRY(fpn_forward(&detector->fpn, stream, workspace, step->pyramid, features,
-                    gradients ? &step->fpn : NULL));
+    if (gradients)
+        TRY(pyramid_forward_saving(detector, step, &batch->pixels));
+    else
+        TRY(pyramid_forward(detector, stream, workspace, step->pyramid, &batch->pixels));
     TRY(rpn_forward(&detector->rpn, stream, workspace, &step->head, step->pyramid, gradients));
     TRY(rpn_losses(&detector->rpn, stream, workspace, &out->rpn, &step->head, targets, random,
                    gradients));

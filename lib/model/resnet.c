@@ -270,26 +270,30 @@ static struct shape block_output(const struct resnet_block *block, struct shape 
     return block->bottleneck ? conv_output(&block->conv3, mid) : mid;
 }
 
-/* Inference: two maps of the stage's size take turns, so that the last block writes `out`. */
+/* Nothing saved: two maps of the stage's size take turns, so that the last block writes `out`. Each
+ * is there from the first block on that writes it. `far`: `out` goes to the workspace's far end. */
 static md_status stage_forward(struct resnet_stage *stage, struct stream *stream,
                                struct workspace *workspace, struct tensor *out,
-                               const struct tensor *in)
+                               const struct tensor *in, bool far)
 {
     md_status st = MD_OK;
     struct shape shape = block_output(&stage->blocks[0], in->shape);
-    struct tensor turns[2], current = *in;
-    TRY(workspace_tensor(workspace, &turns[0], TENSOR_F32, shape));
+    struct tensor spare, current = *in;
+    if (!far)
+        TRY(workspace_tensor(workspace, out, TENSOR_F32, shape));
     size_t stage_mark = workspace_mark(workspace);
-    TRY(workspace_tensor(workspace, &turns[1], TENSOR_F32, shape));
-    size_t block_mark = workspace_mark(workspace);
     for (int i = 0; i < stage->count; i++) {
-        struct tensor *to = &turns[(stage->count - 1 - i) % 2];
+        struct tensor *to = (stage->count - 1 - i) % 2 == 0 ? out : &spare;
+        if (i < 2 && to == &spare)
+            TRY(workspace_tensor(workspace, to, TENSOR_F32, shape));
+        else if (i < 2 && far)
+            TRY(workspace_tensor_far(workspace, to, TENSOR_F32, shape));
+        size_t block_mark = workspace_mark(workspace);
         TRY(block_forward(&stage->blocks[i], stream, workspace, to, &current, NULL));
         workspace_rewind(workspace, block_mark);
         current = *to;
     }
     workspace_rewind(workspace, stage_mark);
-    *out = turns[0];
 fail:
     return st;
 }
@@ -342,6 +346,7 @@ md_status resnet_forward(struct resnet *resnet, struct stream *stream, struct wo
 {
     md_status st = MD_OK;
     struct tensor current;
+    size_t mark = workspace_mark(workspace);
     TRY(stem_forward(resnet, stream, workspace, &current, image, saved));
     for (int k = 0; k < RESNET_STAGES; k++) {
         struct resnet_stage *stage = &resnet->stages[k];
@@ -349,9 +354,11 @@ md_status resnet_forward(struct resnet *resnet, struct stream *stream, struct wo
             TRY(stage_forward_saving(stage, stream, workspace, &features[k], &current,
                                      saved->blocks[k]));
         else
-            TRY(stage_forward(stage, stream, workspace, &features[k], &current));
+            TRY(stage_forward(stage, stream, workspace, &features[k], &current, !saved));
         current = features[k];
     }
+    if (!saved)
+        workspace_rewind(workspace, mark);
 fail:
     return st;
 }

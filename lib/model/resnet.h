@@ -43,8 +43,9 @@ void      resnet_free(struct resnet *resnet, struct device *device);
 md_status resnet_saved_create(struct resnet_saved *saved, const struct resnet *resnet);
 void      resnet_saved_free(struct resnet_saved *saved, struct memory *memory);
 
-/* features[k] = res(k+2) [n, H/4.., W/4.., c], in the workspace. saved NULL: inference, where a
- * stage's intermediate maps are given back; else all that backward needs is kept. */
+/* features[k] = res(k+2) [n, H/4.., W/4.., c], in the workspace. saved NULL: nothing but they stays
+ * there, and at the far end, so that the maps made of them can outlive them; else all that backward
+ * needs is kept. */
 md_status resnet_forward(struct resnet *resnet, struct stream *stream, struct workspace *workspace,
                          struct tensor features[RESNET_STAGES], const struct tensor *image,
                          struct resnet_saved *saved);

@@ -228,7 +228,7 @@ static md_status run_planned(struct session *session, struct pass *pass,
         TRY(measured);
         session->reserved = *plan;
     }
-    workspace_rewind(&session->workspace, 0);
+    workspace_clear(&session->workspace);
     TRY(run_pass(session, pass, plan));
 fail:
     return st;

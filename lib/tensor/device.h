@@ -72,10 +72,13 @@ void      tensor_destroy(struct device *device, struct tensor *tensor); /* clear
 
 /* ---- workspace: device memory with mark and rewind ---------------------------------------- */
 
+/* Tensors are stacked from both ends: what lives between two others of one stack, and is needed
+ * for a shorter time than either, goes to the far end. */
 struct workspace {
     struct device *device;
     char          *base;
-    size_t         capacity, used, peak; /* bytes */
+    size_t         capacity, peak; /* bytes; the peak is of both ends together */
+    size_t         used, far;      /* from the front, from the far end */
     bool           measuring;
 };
 
@@ -86,7 +89,13 @@ md_status workspace_tensor(struct workspace *workspace, struct tensor *out, enum
                            struct shape shape);
 size_t workspace_mark(const struct workspace *workspace);
 void   workspace_rewind(struct workspace *workspace, size_t mark);
-/* Starts measuring on both: used = peak = 0. */
+/* The same at the far end. */
+md_status workspace_tensor_far(struct workspace *workspace, struct tensor *out, enum tensor_type type,
+                               struct shape shape);
+size_t workspace_mark_far(const struct workspace *workspace);
+void   workspace_rewind_far(struct workspace *workspace, size_t mark);
+void   workspace_clear(struct workspace *workspace); /* all is given back, at both ends */
+/* Starts measuring on both, with nothing used. */
 void workspace_measure_begin(struct workspace *workspace, struct stream *stream);
 /* Ends it, and grows the block to the measured peak if it is smaller (its content is lost). */
 md_status workspace_measure_end(struct workspace *workspace, struct stream *stream);

@@ -19,28 +19,54 @@ void workspace_free(struct workspace *workspace)
     *workspace = (struct workspace){.device = workspace->device};
 }
 
+/* Room for one more: its bytes, rounded up. */
+static md_status reserve(struct workspace *workspace, const struct tensor *tensor, size_t *out)
+{
+    size_t bytes = tensor_bytes(tensor);
+    size_t end = 0;
+    char text[96];
+    if (tensor->shape.rank < 1 || bytes == SIZE_MAX || !checked_add(&bytes, bytes, ALIGNMENT - 1))
+        return ERROR(MD_EINVAL, "there is no tensor of shape %s", shape_text(tensor->shape, text));
+    bytes = bytes / ALIGNMENT * ALIGNMENT;
+    if (!checked_add(&end, bytes, workspace->used + workspace->far))
+        return ERROR(MD_EINVAL, "there is no tensor of shape %s", shape_text(tensor->shape, text));
+    if (!workspace->measuring && end > workspace->capacity)
+        return ERROR(MD_EINTERNAL,
+                     "workspace of %zu bytes is full at %zu: %s wanted; measure this pass first",
+                     workspace->capacity, workspace->used + workspace->far,
+                     shape_text(tensor->shape, text));
+    if (end > workspace->peak)
+        workspace->peak = end;
+    *out = bytes;
+    return MD_OK;
+}
+
 md_status workspace_tensor(struct workspace *workspace, struct tensor *out, enum tensor_type type,
                            struct shape shape)
 {
     struct tensor tensor = {NULL, type, shape};
-    size_t bytes = tensor_bytes(&tensor);
-    size_t end = 0;
-    char text[96];
-    if (shape.rank < 1 || bytes == SIZE_MAX || !checked_add(&end, bytes, ALIGNMENT - 1) ||
-        !checked_add(&end, end / ALIGNMENT * ALIGNMENT, workspace->used))
-        return ERROR(MD_EINVAL, "there is no tensor of shape %s", shape_text(shape, text));
-    if (!workspace->measuring) {
-        if (end > workspace->capacity)
-            return ERROR(
-                MD_EINTERNAL,
-                "workspace of %zu bytes is full at %zu: %s wanted; measure this pass first",
-                workspace->capacity, workspace->used, shape_text(shape, text));
-        if (workspace->base)
-            tensor.data = workspace->base + workspace->used;
-    }
-    workspace->used = end;
-    if (end > workspace->peak)
-        workspace->peak = end;
+    size_t bytes = 0;
+    md_status st = reserve(workspace, &tensor, &bytes);
+    if (st < 0)
+        return st;
+    if (!workspace->measuring && workspace->base)
+        tensor.data = workspace->base + workspace->used;
+    workspace->used += bytes;
+    *out = tensor;
+    return MD_OK;
+}
+
+md_status workspace_tensor_far(struct workspace *workspace, struct tensor *out,
+                               enum tensor_type type, struct shape shape)
+{
+    struct tensor tensor = {NULL, type, shape};
+    size_t bytes = 0;
+    md_status st = reserve(workspace, &tensor, &bytes);
+    if (st < 0)
+        return st;
+    workspace->far += bytes;
+    if (!workspace->measuring && workspace->base)
+        tensor.data = workspace->base + (workspace->capacity - workspace->far);
     *out = tensor;
     return MD_OK;
 }
@@ -56,9 +82,26 @@ void workspace_rewind(struct workspace *workspace, size_t mark)
     workspace->used = mark;
 }
 
+size_t workspace_mark_far(const struct workspace *workspace)
+{
+    return workspace->far;
+}
+
+void workspace_rewind_far(struct workspace *workspace, size_t mark)
+{
+    assert(mark <= workspace->far);
+    workspace->far = mark;
+}
+
+void workspace_clear(struct workspace *workspace)
+{
+    workspace->used = workspace->far = 0;
+}
+
 void workspace_measure_begin(struct workspace *workspace, struct stream *stream)
 {
-    workspace->used = workspace->peak = 0;
+    workspace_clear(workspace);
+    workspace->peak = 0;
     workspace->measuring = stream->measuring = true;
 }
 
@@ -68,7 +111,7 @@ md_status workspace_measure_end(struct workspace *workspace, struct stream *stre
     struct device *device = workspace->device;
     const struct backend *backend = device->backend;
     workspace->measuring = stream->measuring = false;
-    workspace->used = 0;
+    workspace_clear(workspace);
     if (workspace->peak <= workspace->capacity)
         return MD_OK;
     if (workspace->base) {
