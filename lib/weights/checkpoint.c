@@ -163,6 +163,9 @@ static md_status add_texts(struct weights_file *file, struct pickle *pickle,
     md_status st = MD_OK;
     if (!dict || dict->kind != PICKLE_DICT)
         return MD_OK;
+    if (dict->list.count / 2 > WEIGHTS_MAX_METADATA)
+        FAIL(MD_EFORMAT, "%s: more than %d metadata entries; remove some", file->path,
+             WEIGHTS_MAX_METADATA);
     for (size_t i = 0; i + 1 < dict->list.count; i += 2) {
         const char *key = NULL;
         TRY(pickle_text(pickle, &key, dict->list.items[i]));

@@ -22,6 +22,8 @@ void weights_gather(unsigned char *out, const unsigned char *in, const struct we
     for (size_t at = 0; at < shape->bytes; at += size) {
         copy_element(out + at, in + (size_t)from * size, size, swapped);
         for (int i = shape->rank - 1; i >= 0; i--) {
+            if (shape->dims[i] == 1) /* its stride may be anything */
+                continue;
             from += strides[i];
             if (++position[i] < shape->dims[i])
                 break;

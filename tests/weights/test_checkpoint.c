@@ -76,6 +76,9 @@ static const struct shape {
     SHAPE(MODEL(TENSOR("K\x05", "K\x03\x85", "K\x00\x85")), 3, {6, 6, 6}, 12),
     SHAPE(MODEL(TENSOR("K\x00", ")", ")")), 1, {1}, 0),
     SHAPE(MODEL(TENSOR("K\x02", "K\x01K\x02\x86", "K\xc8K\x01\x86")), 2, {3, 4}, 0),
+    /* The stride of a dimension of one says nothing and may be anything. */
+    SHAPE(MODEL(TENSOR("K\x00", "K\x02K\x01K\x02\x87", "K\x03" HUGE_DIM "K\x01\x87")), 4,
+          {1, 2, 4, 5}, 16),
     SHAPE(MODEL(TENSOR("K\x00", "K\x02K\x03\x86", "K\x03K\x01\x86")), 6, {1, 2, 3, 4, 5, 6}, 0),
     /* An empty tensor has no place to be wrong about. */
     SHAPE(MODEL(TENSOR("K\x09", "K\x00" HUGE_DIM "\x86", "K\x01K\x01\x86")), 0, {0}, 0),
