@@ -164,6 +164,56 @@ START_TEST(a_file_carries_configuration_and_classes)
 }
 END_TEST
 
+static md_status give_bytes(void *user, size_t index, size_t offset, void *out, size_t capacity,
+                            size_t *written)
+{
+    const struct weights_file *file = user;
+    memcpy(out, file->tensors[index].data + offset, capacity);
+    *written = capacity;
+    return MD_OK;
+}
+
+/* The same tensors and metadata as a .pth. */
+static void write_pth(const char *path, const char *from)
+{
+    struct memory memory;
+    struct weights_file *file = NULL;
+    memory_init(&memory, NULL);
+    OK(weights_open(&file, &memory, from));
+    struct weights_writer_tensor *tensors = calloc(file->count, sizeof *tensors);
+    for (size_t i = 0; i < file->count; i++) {
+        const struct weights_tensor *tensor = &file->tensors[i];
+        tensors[i] = (struct weights_writer_tensor){
+            .name = tensor->name, .type = tensor->type, .rank = tensor->rank, .read = give_bytes};
+        memcpy(tensors[i].dims, tensor->dims, sizeof tensor->dims);
+    }
+    OK(torch_write(&memory, path, tensors, file->count, file, file->keys, file->values,
+                   file->metadata_count));
+    free(tensors);
+    weights_close(file);
+}
+
+START_TEST(a_pth_is_the_same_model)
+{
+    struct pair at;
+    md_model *again = NULL;
+    md_import_report report;
+    const char *saved = temp_path("model.safetensors");
+    const char *path = temp_path("model.pth");
+    pair_open(&at);
+    OK(md_model_save(at.model, saved));
+    write_pth(path, saved);
+    OK(md_model_load(&again, at.context, path));
+    expect_same_weights(at.model, again);
+    ck_assert_str_eq(md_model_class_name(again, 1), "without");
+    OK(md_model_import(again, path, &report));
+    ck_assert_uint_eq(report.loaded, md_model_param_count(at.model));
+    ck_assert_uint_eq(report.unused, 0);
+    md_model_free(again);
+    pair_close(&at);
+}
+END_TEST
+
 enum { CUTS = 60 };
 
 /* Cut short at many places, the first ones inside the header. */
@@ -347,7 +397,7 @@ END_TEST
 SUITE("api/model", TEST(parameters_are_read_and_written_by_name),
       TEST(derived_parameters_are_not_listed), TEST(names_of_classes_follow_the_configuration),
       TEST(saved_and_loaded_is_the_same_model), TEST(a_file_carries_configuration_and_classes),
-      TEST(a_truncated_file_is_refused), TEST(a_flipped_bit_is_noticed),
-      TEST(another_class_count_keeps_the_last_layers),
+      TEST(a_pth_is_the_same_model), TEST(a_truncated_file_is_refused),
+      TEST(a_flipped_bit_is_noticed), TEST(another_class_count_keeps_the_last_layers),
       TEST(another_network_is_refused_with_both_shapes),
       TEST(files_need_no_second_copy_of_the_weights), TEST(weights_alone_are_no_model))
