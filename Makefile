@@ -9,6 +9,7 @@ ONEDNN   ?= auto#            auto | 0 | 1
 OPENMP   ?= auto
 JPEG     ?= auto
 PNG      ?= auto
+EXPAT    ?= auto
 JOBS     ?= 2#               test programs at a time
 T        ?=#                 test-only: a prefix below tests/
 SECONDS  ?= 60#              fuzz: for each target
@@ -44,7 +45,7 @@ ifneq ($(.SHELLSTATUS),0)
 $(error the build cannot go on without the packages named above)
 endif
 $(shell mkdir -p $(BUILD) && CC="$(CC)" ONEDNN=$(ONEDNN) OPENMP=$(OPENMP) JPEG=$(JPEG) PNG=$(PNG) \
-        sh tools/probe.sh > $(FEATURES).new && \
+        EXPAT=$(EXPAT) sh tools/probe.sh > $(FEATURES).new && \
         { cmp -s $(FEATURES).new $(FEATURES) || { sed -n 's/^\# \(found:\)/\1/p' $(FEATURES).new >&2; \
         mv $(FEATURES).new $(FEATURES); }; }; rm -f $(FEATURES).new)
 include $(FEATURES)
@@ -171,7 +172,7 @@ $(BUILD)/tests/%: tests/%.c $(TEST_SUPPORT) $(INTERNAL)
 
 # A script that runs make must find the same configuration.
 RUN_TESTS := CC="$(CC)" CFLAGS="$(CFLAGS)" LDFLAGS="$(LDFLAGS)" MODE=$(MODE) ONEDNN=$(ONEDNN) OPENMP=$(OPENMP) \
-             JPEG=$(JPEG) PNG=$(PNG) JOBS=$(JOBS) BUILD=$(BUILD) sh tools/run_tests.sh
+             JPEG=$(JPEG) PNG=$(PNG) EXPAT=$(EXPAT) JOBS=$(JOBS) BUILD=$(BUILD) sh tools/run_tests.sh
 
 test: $(TESTS) $(REPLAYS) lib programs
 	@$(RUN_TESTS) $(TESTS) $(TEST_SCRIPTS)
@@ -282,6 +283,6 @@ help:
 	@echo 'make lint           layers, sizes, symbols, names, layout     make format   applies the layout'
 	@echo 'make symbols        rewrites the list of exported names       make docs     rewrites docs/config.md'
 	@echo 'make setup          installs what is missing (Debian)         make clean    removes build/'
-	@echo 'variables           CC MODE=release|debug|asan|tsan ONEDNN OPENMP JPEG PNG=auto|0|1 JOBS'
+	@echo 'variables           CC MODE=release|debug|asan|tsan ONEDNN OPENMP JPEG PNG EXPAT=auto|0|1 JOBS'
 
 -include $(LIB_OBJ:.o=.d) $(TESTS:=.d) $(TEST_SUPPORT:.o=.d) $(PROGRAM_SRC:%.c=$(BUILD)/%.d) $(PROGRAM_SUPPORT:.o=.d)

@@ -105,6 +105,7 @@ static int print_missing(bool gpu)
         {"OpenMP", "one core does all work; install libgomp1 or libomp-dev, then build again"},
         {"libjpeg", "JPEG is read by built-in code, slower; install libjpeg-dev, then build again"},
         {"libpng", "PNG is read by built-in code, slower; install libpng-dev, then build again"},
+        {"expat", "Pascal VOC data sets are refused; install libexpat1-dev, then build again"},
     };
     const char *build = md_build_info();
     int missing = 0;

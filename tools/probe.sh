@@ -2,7 +2,7 @@
 # probe.sh - which optional libraries this compiler finds, as make variables on standard output.
 #
 # The first line, "# found: ...", is for the reader; the Makefile shows it when it changed.
-# Each of ONEDNN OPENMP JPEG PNG is auto (use it when found), 0 (do not) or 1 (fail without it).
+# Each of ONEDNN OPENMP JPEG PNG EXPAT is auto (use it when found), 0 (do not) or 1 (fail without it).
 set -u
 CC=${CC:-cc}
 found="" defs="" libs="" cflags="" variables=""
@@ -66,6 +66,8 @@ feature JPEG "${JPEG:-auto}" libjpeg '#include <stdio.h>
 int main(void) { struct jpeg_error_mgr e; jpeg_std_error(&e); return 0; }' -ljpeg
 feature PNG "${PNG:-auto}" libpng '#include <png.h>
 int main(void) { return png_access_version_number() == 0; }' -lpng
+feature EXPAT "${EXPAT:-auto}" expat '#include <expat.h>
+int main(void) { return XML_ExpatVersion() == 0; }' -lexpat
 
 if compiles '#include <yaml.h>
 int main(void) { return yaml_get_version_string() == 0; }' -lyaml; then

@@ -14,6 +14,7 @@ needs='!libyaml-dev yaml.h
 check check.h
 libjpeg62-turbo-dev jpeglib.h
 libpng-dev png.h
+libexpat1-dev expat.h
 !zlib1g-dev zlib.h
 libdnnl-dev dnnl.h
 libstb-dev stb/stb_image.h

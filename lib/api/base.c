@@ -48,10 +48,15 @@ const char *md_version_string(void)
 #else
 #define PNG "PNG by stb_image"
 #endif
+#if MD_WITH_EXPAT
+#define XML ", expat"
+#else
+#define XML ""
+#endif
 
 const char *md_build_info(void)
 {
-    return "cpu (" DENSE ", " THREADS "), " JPEG ", " PNG;
+    return "cpu (" DENSE ", " THREADS "), " JPEG ", " PNG XML;
 }
 
 /* ---- status and errors -------------------------------------------------------------------- */

@@ -10,10 +10,10 @@
 #include "core/strings.h"
 #include "data/builder.h"
 #include "data/csv_reader.h"
-#include "data/problems.h"
+#include "data/reading.h"
 #include "data/store.h"
 
-enum { PROBE_THREADS = 4, NAME_BYTES = 128 };
+enum { NAME_BYTES = 128 };
 
 enum column { FILE_NAME, X0, Y0, X1, Y1, X, Y, W, H, CLASS, COLUMN_COUNT };
 
@@ -31,33 +31,18 @@ static const char *const spellings[COLUMN_COUNT][5] = {
 };
 
 struct csv_data {
-    struct memory *memory;
+    const struct opening *how;
     const char *path, *folder;
-    const char *const *classes; /* the caller's; NULL: the file's */
-    int class_count;
-    struct problem_list *problems; /* not NULL: opened to be checked */
-    const char *origin;            /* `path`, kept with the data set when it is checked */
+    const char *origin; /* `path`, kept with the data set when it is checked */
     struct csv_reader reader;
     struct dataset_builder builder;
-    struct string_table images, names; /* of the classes found */
-    size_t *lines;                     /* of annotation id - 1 */
-    size_t line_capacity;
+    struct string_table images;
+    struct class_list classes;
     int columns[COLUMN_COUNT]; /* place of the column; -1: absent */
     enum column box[4];        /* the four columns in use */
 };
 
 /* ---- the header ----------------------------------------------------------- */
-
-/* Without blanks around, which spreadsheets and people like to put there. */
-static const char *trimmed(const char *text, char *out, size_t size)
-{
-    text += strspn(text, " \t");
-    size_t length = strlen(text);
-    while (length > 0 && strchr(" \t", text[length - 1]))
-        length--;
-    snprintf(out, size, "%.*s", (int)length, text);
-    return out;
-}
 
 static int column_named(const char *text)
 {
@@ -74,7 +59,7 @@ static md_status read_columns(struct csv_data *data)
     for (int i = 0; i < COLUMN_COUNT; i++)
         data->columns[i] = -1;
     for (size_t i = 0; i < data->reader.field_count; i++) {
-        int column = column_named(trimmed(csv_field(&data->reader, i), name, sizeof name));
+        int column = column_named(text_trim(csv_field(&data->reader, i), name, sizeof name));
         if (column < 0)
             continue;
         if (data->columns[column] >= 0)
@@ -166,7 +151,7 @@ static md_status row_box(const struct csv_data *data, float box[4])
     double value[4] = {0};
     int empty = 0;
     for (int i = 0; i < 4; i++)
-        empty += !*trimmed(field(data, data->box[i]), text[i], sizeof text[i]);
+        empty += !*text_trim(field(data, data->box[i]), text[i], sizeof text[i]);
     if (empty == 4)
         return MD_END;
     for (int i = 0; i < 4; i++) {
@@ -196,24 +181,9 @@ static md_status row_box(const struct csv_data *data, float box[4])
 
 static md_status row_class(struct csv_data *data, int *class_id)
 {
-    char name[NAME_BYTES];
-    size_t line = data->reader.row_line;
-    trimmed(field(data, CLASS), name, sizeof name);
-    if (!*name)
-        return ERROR(MD_EFORMAT, "%s:%zu: the box has no class", data->path, line);
-    if (strlen(name) + 1 == sizeof name)
-        return ERROR(MD_EFORMAT, "%s:%zu: a class name longer than %d bytes", data->path, line,
-                     NAME_BYTES - 2);
-    if (data->classes) {
-        *class_id = class_find(data->classes, data->class_count, name);
-        return *class_id >= 0
-                   ? MD_OK
-                   : class_unknown(data->path, line, name, data->classes, data->class_count);
-    }
-    size_t index = 0;
-    md_status st = string_table_add(&data->names, name, &index);
-    *class_id = (int)index;
-    return st < 0 ? st : MD_OK;
+    char name[CLASS_NAME_BYTES];
+    text_trim(field(data, CLASS), name, sizeof name);
+    return class_list_find(&data->classes, data->path, data->reader.row_line, name, class_id);
 }
 
 static md_status read_row(struct csv_data *data, size_t header_fields)
@@ -233,14 +203,10 @@ static md_status read_row(struct csv_data *data, size_t header_fields)
     if (st != MD_OK)
         return st == MD_END ? MD_OK : st;
     st = row_class(data, &annotation.class_id);
-    if (st == MD_OK)
-        st = grow_array(data->memory, &data->lines, data->builder.annotation_count,
-                        &data->line_capacity, sizeof *data->lines);
     if (st < 0)
         return st;
     annotation.area =
         (annotation.box[2] - annotation.box[0]) * (annotation.box[3] - annotation.box[1]);
-    data->lines[data->builder.annotation_count] = reader->row_line;
     annotation.line = (uint32_t)reader->row_line;
     return builder_add_annotation(&data->builder, image, &annotation);
 }
@@ -250,7 +216,7 @@ static md_status read_rows(struct csv_data *data)
     size_t header_fields = data->reader.field_count;
     md_status st = MD_OK;
     while ((st = csv_next(&data->reader)) == MD_OK) {
-        st = problem_pass_over(data->problems, data->path, read_row(data, header_fields));
+        st = problem_pass_over(data->how->problems, data->path, read_row(data, header_fields));
         if (st < 0)
             return st;
     }
@@ -263,121 +229,44 @@ static md_status read_rows(struct csv_data *data)
 
 /* ---- the whole ------------------------------------------------------------ */
 
-struct named_class {
-    const char *name;
-    int found; /* its number in order of appearance */
-};
-
-static int by_name(const void *left, const void *right)
-{
-    return strcmp(((const struct named_class *)left)->name,
-                  ((const struct named_class *)right)->name);
-}
-
-/* Classes of the file: by name, so that the order of rows does not matter. */
-static md_status sort_classes(struct csv_data *data)
+static md_status read_file(struct csv_data *data, struct dataset **out)
 {
     md_status st = MD_OK;
-    struct named_class *sorted = NULL;
-    int *rank = NULL;
-    size_t count = data->names.count;
-    TRY(memory_alloc(data->memory, &sorted, count, sizeof *sorted));
-    TRY(memory_alloc(data->memory, &rank, count, sizeof *rank));
-    for (size_t i = 0; i < count; i++)
-        sorted[i] = (struct named_class){data->names.items[i], (int)i};
-    if (count > 1)
-        qsort(sorted, count, sizeof *sorted, by_name);
-    for (size_t i = 0; i < count; i++) {
-        rank[sorted[i].found] = (int)i;
-        TRY(builder_add_class(&data->builder, sorted[i].name, (int64_t)i + 1));
-    }
-    for (size_t i = 0; i < data->builder.annotation_count; i++)
-        data->builder.annotations[i].class_id = rank[data->builder.annotations[i].class_id];
-fail:
-    memory_free(data->memory, sorted);
-    memory_free(data->memory, rank);
-    return st;
-}
-
-static md_status settle_classes(struct csv_data *data)
-{
-    if (!data->classes)
-        return sort_classes(data);
-    md_status st = MD_OK;
-    for (int i = 0; i < data->class_count && st == MD_OK; i++)
-        st = builder_add_class(&data->builder, data->classes[i], i + 1);
-    return st;
-}
-
-/* Only now are the sizes of the images known. */
-static md_status clip_boxes(const struct csv_data *data, struct dataset *dataset, size_t *clipped)
-{
-    for (size_t i = 0; i < dataset->image_count; i++) {
-        const struct dataset_image *image = &dataset->images[i];
-        for (size_t k = 0; k < image->count && image->width > 0; k++) {
-            struct annotation *annotation = &dataset->annotations[image->first + k];
-            float *box = annotation->box;
-            int changed = box_clip(box, image->width, image->height);
-            if (changed < 0)
-                return ERROR(
-                    MD_EFORMAT,
-                    "%s:%zu: the box %g,%g,%g,%g lies outside of %s, which is %dx%d; correct or "
-                    "remove it",
-                    data->path, data->lines[annotation->id - 1], box[0], box[1], box[2], box[3],
-                    image->name, image->width, image->height);
-            if (changed) {
-                annotation->area = (box[2] - box[0]) * (box[3] - box[1]);
-                (*clipped)++;
-            }
-        }
-    }
-    return MD_OK;
-}
-
-static md_status build(struct csv_data *data, const struct log *log, struct dataset **out)
-{
-    md_status st = MD_OK;
-    struct dataset *dataset = NULL;
-    struct data_checks checks = {0};
     TRY(read_header(data));
     TRY(read_rows(data));
-    TRY(settle_classes(data));
-    TRY(builder_finish(&data->builder, data->folder, NULL, &dataset));
-    if (data->problems) {
-        *out = dataset;
-        return MD_OK;
-    }
-    TRY(dataset_probe_sizes(dataset, dataset->image_count > PROBE_THREADS ? PROBE_THREADS : 0));
-    TRY(clip_boxes(data, dataset, &checks.clipped));
-    TRY(checks_run(dataset, &checks));
-    TRY(checks_report(dataset, &checks, log, data->path));
-    *out = dataset;
-    return MD_OK;
+    TRY(class_list_settle(&data->classes, &data->builder));
+    TRY(opening_finish(data->how, &data->builder, data->folder, data->path, out));
 fail:
-    dataset_free(dataset);
     return st;
 }
 
-static md_status open_file(struct csv_data *data, const struct log *log, struct dataset **out)
+md_status csv_open_bytes(struct dataset **out, const struct opening *how, const char *path,
+                         const char *folder, const void *bytes, size_t size)
 {
-    struct memory *memory = data->memory;
+    struct csv_data data = {.how = how, .path = path, .folder = folder};
+    builder_init(&data.builder, how->memory);
+    string_table_init(&data.images, how->memory);
+    class_list_init(&data.classes, how);
+    md_status st = csv_open(&data.reader, how->memory, path, bytes, size);
+    if (st == MD_OK && how->problems)
+        st = arena_copy_string(&data.builder.arena, &data.origin, path, strlen(path));
+    if (st == MD_OK)
+        st = read_file(&data, out);
+    csv_close(&data.reader);
+    class_list_free(&data.classes);
+    string_table_free(&data.images);
+    builder_free(&data.builder);
+    return st;
+}
+
+static md_status open_file(struct dataset **out, const struct opening *how, const char *path,
+                           const char *folder)
+{
     struct file_bytes bytes = {0};
-    md_status st = file_map(&bytes, memory, data->path);
+    md_status st = file_map(&bytes, how->memory, path);
     if (st < 0)
         return st;
-    builder_init(&data->builder, memory);
-    string_table_init(&data->images, memory);
-    string_table_init(&data->names, memory);
-    st = csv_open(&data->reader, memory, data->path, bytes.data, bytes.size);
-    if (st == MD_OK && data->problems)
-        st = arena_copy_string(&data->builder.arena, &data->origin, data->path, strlen(data->path));
-    if (st == MD_OK)
-        st = build(data, log, out);
-    csv_close(&data->reader);
-    string_table_free(&data->names);
-    string_table_free(&data->images);
-    builder_free(&data->builder);
-    memory_free(memory, data->lines);
+    st = csv_open_bytes(out, how, path, folder, bytes.data, bytes.size);
     file_bytes_free(&bytes);
     return st;
 }
@@ -386,17 +275,14 @@ md_status dataset_open_csv(struct dataset **out, struct memory *memory, const st
                            const char *path, const char *folder, const char *const *classes,
                            int class_count)
 {
-    struct csv_data data = {.memory = memory,
-                            .path = path,
-                            .folder = folder,
-                            .classes = classes,
-                            .class_count = class_count};
-    return open_file(&data, log, out);
+    const struct opening how = {
+        .memory = memory, .log = log, .classes = classes, .class_count = class_count};
+    return open_file(out, &how, path, folder);
 }
 
 md_status csv_open_checked(struct dataset **out, struct memory *memory,
                            struct problem_list *problems, const char *path, const char *folder)
 {
-    struct csv_data data = {.memory = memory, .path = path, .folder = folder, .problems = problems};
-    return open_file(&data, NULL, out);
+    const struct opening how = {.memory = memory, .problems = problems};
+    return open_file(out, &how, path, folder);
 }

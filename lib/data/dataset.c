@@ -10,7 +10,8 @@
 #include "core/pool.h"
 #include "core/random.h"
 #include "core/strings.h"
-#include "data/builder.h"
+#include "data/reading.h"
+#include "data/spec.h"
 #include "data/store.h"
 #include "image/image.h"
 
@@ -55,18 +56,16 @@ void dataset_free(struct dataset *dataset)
 
 /* ---- opening -------------------------------------------------------------- */
 
-/* "FILE:DIR", cut at the last colon. */
-static md_status split_paths(struct memory *memory, const char *spec, const char *rest, char **file,
+/* "FILE:DIR". */
+static md_status split_paths(struct memory *memory, const char *spec, char **file,
                              const char **folder)
 {
-    const char *colon = strrchr(rest, ':');
-    if (!colon || colon == rest || !colon[1])
-        return ERROR(MD_EINVAL,
-                     "data set \"%s\" lacks a part; write KIND:ANNOTATION_FILE:IMAGE_FOLDER", spec);
-    *folder = colon + 1;
-    md_status st = memory_printf(memory, file, "%.*s", (int)(colon - rest), rest);
+    md_status st = spec_cut(memory, spec, file, folder);
     if (st < 0)
         return st;
+    if (!*folder)
+        return ERROR(MD_EINVAL,
+                     "data set \"%s\" lacks a part; write KIND:ANNOTATION_FILE:IMAGE_FOLDER", spec);
     if (!file_is_directory(*folder))
         return ERROR(MD_ENOTFOUND,
                      "data set \"%s\": \"%s\" is not a folder; name the one the images are in",
@@ -120,15 +119,6 @@ static md_status open_toy(struct dataset **out, struct memory *memory, const cha
     return toy_open(out, memory, (size_t)numbers[0], (uint64_t)numbers[1], classes, class_count);
 }
 
-/* Who opens it: for use with a log and perhaps the classes of a model, or to be checked. */
-struct opening {
-    struct memory *memory;
-    const struct log *log;
-    const char *const *classes;
-    int class_count;
-    struct problem_list *problems; /* NULL: for use */
-};
-
 static md_status open_pair(const struct opening *how, bool csv, const char *file,
                            const char *folder, struct dataset **out)
 {
@@ -146,17 +136,21 @@ static md_status open_spec(const struct opening *how, const char *spec, struct d
     struct memory *memory = how->memory;
     if (strncmp(spec, "toy:", 4) == 0)
         return open_toy(out, memory, spec, how->classes, how->class_count);
+    if (strncmp(spec, "voc:", 4) == 0)
+        return voc_open(out, how, spec);
+    if (strncmp(spec, "yolo:", 5) == 0)
+        return yolo_open(out, how, spec);
     bool csv = strncmp(spec, "csv:", 4) == 0;
     if (!csv && strncmp(spec, "coco:", 5) != 0)
         return ERROR(
             MD_EINVAL,
-            "data set \"%s\" is of no known kind; write coco:ANN.json:DIR, csv:FILE.csv:DIR or "
-            "toy:COUNT:SEED",
+            "data set \"%s\" is of no known kind; write coco:ANN.json:DIR, csv:FILE.csv:DIR, "
+            "voc:ROOT:SPLIT, yolo:DATA.yaml:SPLIT or toy:COUNT:SEED",
             spec);
     md_status st = MD_OK;
     char *file = NULL;
     const char *folder = NULL;
-    TRY(split_paths(memory, spec, strchr(spec, ':') + 1, &file, &folder));
+    TRY(split_paths(memory, spec, &file, &folder));
     TRY(open_pair(how, csv, file, folder, out));
 fail:
     memory_free(memory, file);

@@ -14,6 +14,7 @@ struct annotation {
     float   box[4];   /* x0, y0, x1, y1 in pixels of the oriented image */
     int     class_id; /* 0 .. class_count - 1 */
     bool    crowd;
+    bool    difficult; /* as VOC has it: hard to see; a target like any other */
     float   area;     /* the file's (COCO "area"), else the box's */
     uint32_t line;    /* of the file of annotations; 0: not kept */
     int64_t id;       /* the file's (COCO), else 1, 2, ... */
