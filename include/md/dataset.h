@@ -1,4 +1,4 @@
-/* md/dataset.h - images with annotations: COCO, CSV, made on the spot, or your own. */
+/* md/dataset.h - images with annotations: COCO, CSV, Pascal VOC, YOLO, made on the spot, or your own. */
 #ifndef MD_DATASET_H
 #define MD_DATASET_H
 
@@ -17,9 +17,9 @@ typedef struct md_annotation {
     bool   crowd;    /* a region of many objects: never a target, never a false positive */
 } md_annotation;
 
-/* "coco:ANN.json:IMAGE_DIR", "csv:FILE.csv:IMAGE_DIR", "toy:COUNT:SEED" (docs/data.md). With
- * `classes` (a model, may be NULL) the data use its classes and order; a class unknown to it is
- * MD_EMISMATCH. Errors name file and line. */
+/* "coco:ANN.json:IMAGE_DIR", "csv:FILE.csv:IMAGE_DIR", "voc:ROOT[:SPLIT]", "yolo:DATA.yaml[:SPLIT]",
+ * "yolo:FOLDER[:SPLIT]", "toy:COUNT:SEED" (docs/data.md). With `classes` (a model, may be NULL) the
+ * data use its classes and order; a class unknown to it is MD_EMISMATCH. Errors name file and line. */
 MD_API md_status md_dataset_open(md_dataset **out, md_context *context, const char *spec,
                                  const md_model *classes);
 

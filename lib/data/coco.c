@@ -216,8 +216,11 @@ static md_status add_annotation(struct coco_data *data, const struct coco_annota
             lists->path, coco_line(lists, from->offset), (long long)from->id, box[0], box[1],
             box[2], box[3], image->width, image->height);
     *clipped += changed > 0;
-    struct annotation annotation = {
-        .class_id = category->class_id, .crowd = from->crowd, .area = from->area, .id = from->id};
+    struct annotation annotation = {.class_id = category->class_id,
+                                    .crowd = from->crowd,
+                                    .difficult = from->difficult,
+                                    .area = from->area,
+                                    .id = from->id};
     if (lists->problems)
         annotation.line = (uint32_t)line_at(&data->lines, lists, from->offset);
     memcpy(annotation.box, from->box,

@@ -52,7 +52,7 @@ static md_status read_text(struct json *json, struct arena *arena, const char *k
     return arena_copy_string(arena, out, json->text.data, json->text.length);
 }
 
-static md_status read_crowd(struct json *json, bool *out)
+static md_status read_flag(struct json *json, const char *key, bool *out)
 {
     md_status st = json_next(json);
     if (st < 0)
@@ -60,7 +60,7 @@ static md_status read_crowd(struct json *json, bool *out)
     bool number = json->token == JSON_NUMBER && json->is_integer &&
                   (json->integer == 0 || json->integer == 1);
     if (!number && json->token != JSON_TRUE && json->token != JSON_FALSE)
-        return json_fail(json, "\"iscrowd\" must be 0 or 1");
+        return json_fail(json, "\"%s\" must be 0 or 1", key);
     *out = number ? json->integer == 1 : json->token == JSON_TRUE;
     return MD_OK;
 }
@@ -210,7 +210,9 @@ static md_status annotation_value(struct json *json, struct coco_annotation *out
         return read_area(json, &fields->area_value);
     }
     if (strcmp(key, "iscrowd") == 0)
-        return read_crowd(json, &out->crowd);
+        return read_flag(json, "iscrowd", &out->crowd);
+    if (strcmp(key, "difficult") == 0) /* Pascal VOC's, kept by our writer */
+        return read_flag(json, "difficult", &out->difficult);
     return json_skip(json); /* segmentation, keypoints, ... */
 }
 

@@ -26,7 +26,7 @@ struct coco_annotation {
     int64_t id, image_id, category_id;
     float   box[4]; /* x0, y0, x1, y1 */
     float   area;
-    bool    crowd;
+    bool    crowd, difficult;
     size_t  offset;
 };
 

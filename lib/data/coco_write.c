@@ -70,7 +70,8 @@ static md_status put_annotation(struct buffer *text, const struct dataset *datas
     TRY(put_box(text, annotation->box));
     TRY(buffer_puts(text, ", \"area\": "));
     TRY(put_coordinate(text, 0, annotation->area, NULL));
-    TRY(buffer_printf(text, ", \"iscrowd\": %d}", annotation->crowd));
+    TRY(buffer_printf(text, ", \"iscrowd\": %d%s}", annotation->crowd,
+                      annotation->difficult ? ", \"difficult\": 1" : ""));
 fail:
     return st;
 }

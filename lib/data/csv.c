@@ -59,7 +59,7 @@ static md_status read_columns(struct csv_data *data)
     for (int i = 0; i < COLUMN_COUNT; i++)
         data->columns[i] = -1;
     for (size_t i = 0; i < data->reader.field_count; i++) {
-        int column = column_named(text_trim(csv_field(&data->reader, i), name, sizeof name));
+        int column = column_named(text_trim(csv_field(&data->reader, i), " \t", name, sizeof name));
         if (column < 0)
             continue;
         if (data->columns[column] >= 0)
@@ -151,7 +151,7 @@ static md_status row_box(const struct csv_data *data, float box[4])
     double value[4] = {0};
     int empty = 0;
     for (int i = 0; i < 4; i++)
-        empty += !*text_trim(field(data, data->box[i]), text[i], sizeof text[i]);
+        empty += !*text_trim(field(data, data->box[i]), " \t", text[i], sizeof text[i]);
     if (empty == 4)
         return MD_END;
     for (int i = 0; i < 4; i++) {
@@ -182,7 +182,7 @@ static md_status row_box(const struct csv_data *data, float box[4])
 static md_status row_class(struct csv_data *data, int *class_id)
 {
     char name[CLASS_NAME_BYTES];
-    text_trim(field(data, CLASS), name, sizeof name);
+    text_trim(field(data, CLASS), " \t", name, sizeof name);
     return class_list_find(&data->classes, data->path, data->reader.row_line, name, class_id);
 }
 

@@ -1,4 +1,4 @@
-/* dataset.h - images with annotations, from CSV, COCO JSON, the toy generator or the caller. */
+/* dataset.h - images with annotations, from files of four formats, the toy generator or the caller. */
 #ifndef DATA_DATASET_H
 #define DATA_DATASET_H
 
@@ -53,9 +53,11 @@ struct dataset {
     void                 *store;       /* private: what the pointers above point into */
 };
 
-/* SPEC: coco:ANN.json:DIR, csv:FILE.csv:DIR, toy:COUNT:SEED (docs/data.md). `classes` (may be NULL,
+/* SPEC: coco:ANN.json:DIR, csv:FILE.csv:DIR, voc:ROOT[:SPLIT], yolo:DATA.yaml[:SPLIT],
+ * toy:COUNT:SEED (docs/data.md). `classes` (may be NULL,
  * class_count of them) fixes names and order, as when weights know them: a class not among them is
- * MD_EMISMATCH naming file and line. Without it, CSV classes are sorted by name, COCO ones by id.
+ * MD_EMISMATCH naming file and line. Without it, classes are sorted by name (CSV, VOC) or
+ * by id (COCO), or as the file lists them (YOLO).
  * Problems that make a row useless are errors with file:line and remedy; milder ones (a box partly
  * outside, a duplicate) are logged once each, with a count. */
 md_status dataset_open(struct dataset **out, struct memory *memory, const struct log *log, const char *spec,

@@ -12,11 +12,11 @@ enum { PROBE_THREADS = 4 };
 
 /* ---- text ----------------------------------------------------------------- */
 
-const char *text_trim(const char *text, char *out, size_t size)
+const char *text_trim(const char *text, const char *blanks, char *out, size_t size)
 {
-    text += strspn(text, " \t\r\n");
+    text += strspn(text, blanks);
     size_t length = strlen(text);
-    while (length > 0 && strchr(" \t\r\n", text[length - 1]))
+    while (length > 0 && strchr(blanks, text[length - 1]))
         length--;
     snprintf(out, size, "%.*s", (int)length, text);
     return out;

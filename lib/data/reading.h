@@ -35,8 +35,8 @@ md_status class_list_find(struct class_list *list, const char *file, size_t line
 md_status class_list_settle(struct class_list *list, struct dataset_builder *builder);
 void      class_list_free(struct class_list *list);
 
-/* `text` without the blanks around it, cut at the size of `out`. */
-const char *text_trim(const char *text, char *out, size_t size);
+/* `text` without those blanks around it, cut at the size of `out`. */
+const char *text_trim(const char *text, const char *blanks, char *out, size_t size);
 
 /* Clips to the images, of which the sizes are known by now. A box wholly outside is an error. `path`
  * is the file of those annotations whose images have no origin. */

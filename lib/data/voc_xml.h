@@ -24,9 +24,9 @@ struct voc_file {
 };
 
 void voc_file_init(struct voc_file *file, struct memory *memory);
-/* Document types with entities, more than 32 levels and texts beyond 4096 bytes are refused: a small
- * file cannot ask for much memory. Objects that are none become entries of `problems`, when not NULL.
- * MD_EUNSUPPORTED in a build without expat. `path` is for messages. */
+/* Document types with declarations (entities are such), more than 32 levels and texts beyond 4096
+ * bytes are refused: a small file cannot ask for much memory. Objects that are none become entries of
+ * `problems`, when not NULL. MD_EUNSUPPORTED in a build without expat. `path` is for messages. */
 md_status voc_file_parse(struct voc_file *file, const char *path, const void *bytes, size_t size,
                          struct problem_list *problems);
 void voc_file_clear(struct voc_file *file); /* for the next one */

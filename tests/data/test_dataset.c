@@ -26,7 +26,10 @@ START_TEST(specs_are_told_apart)
         const char *told;
     } cases[] = {
         {"", MD_EINVAL, "no known kind"},
-        {"voc:x:y", MD_EINVAL, "coco:ANN.json:DIR, csv:FILE.csv:DIR or toy:COUNT:SEED"},
+        {"xml:x:y", MD_EINVAL, "voc:ROOT:SPLIT, yolo:DATA.yaml:SPLIT or toy:COUNT:SEED"},
+        {"voc:/nowhere:train", MD_ENOTFOUND, "\"/nowhere\" is not a folder"},
+        {"voc:/tmp:../x", MD_EINVAL, "no name of a split"},
+        {"yolo:/nowhere/data.yaml", MD_EIO, "/nowhere/data.yaml"},
         {"csv:a.csv", MD_EINVAL, "lacks a part"},
         {"csv:a.csv:", MD_EINVAL, "lacks a part"},
         {"coco::/tmp", MD_EINVAL, "lacks a part"},
