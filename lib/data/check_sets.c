@@ -1,47 +1,56 @@
 /* check_sets.c - problems of names, and of several data sets: classes, and pictures that are in two. */
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "core/error.h"
+#include "core/strings.h"
 #include "data/check.h"
 #include "data/near.h"
-#include "data/store.h"
 
 /* ---- classes ------------------------------------------------------------------------------ */
 
-static bool is_blank(char c)
+/* Without capitals, blanks, "_" and "-". */
+static md_status plain_spelling(struct memory *memory, const char *name, char **out)
 {
-    return c == ' ' || c == '\t' || c == '_' || c == '-';
-}
-
-/* Equal but for capitals, blanks, "_" and "-". */
-static bool spelt_alike(const char *a, const char *b)
-{
-    for (;;) {
-        a += is_blank(*a);
-        b += is_blank(*b);
-        if (is_blank(*a) || is_blank(*b))
-            continue;
-        if (strncasecmp(a, b, 1) != 0)
-            return false;
-        if (*a == '\0')
-            return true;
-        a++;
-        b++;
-    }
+    md_status st = memory_copy_string(memory, out, name);
+    if (st < 0)
+        return st;
+    char *to = *out;
+    for (const char *from = name; *from; from++)
+        if (!strchr(" \t_-", *from))
+            *to++ = (char)tolower((unsigned char)*from);
+    *to = '\0';
+    return MD_OK;
 }
 
 static md_status check_spelling(struct problem_list *problems, const struct dataset *dataset)
 {
     const struct problem_place place = {NULL, 0, NULL};
     md_status st = MD_OK;
-    for (int i = 0; i < dataset->class_count && st == MD_OK; i++)
-        for (int k = i + 1; k < dataset->class_count && st == MD_OK; k++)
-            if (spelt_alike(dataset->class_names[i], dataset->class_names[k]))
-                st = problem_add(problems, MD_PROBLEM_CLASS_SPELLING, MD_LOG_WARN, &place,
-                                 "the classes \"%s\" and \"%s\" are spelt alike; is it one class?",
-                                 dataset->class_names[i], dataset->class_names[k]);
+    struct string_table seen;
+    uint32_t *first = NULL; /* [classes] that has the spelling, by number of the spelling */
+    char *plain = NULL;
+    string_table_init(&seen, problems->memory);
+    TRY(memory_alloc(problems->memory, &first, (size_t)dataset->class_count, sizeof *first));
+    for (int i = 0; i < dataset->class_count; i++) {
+        size_t spelling = 0;
+        TRY(plain_spelling(problems->memory, dataset->class_names[i], &plain));
+        TRY(string_table_add(&seen, plain, &spelling));
+        memory_free(problems->memory, plain);
+        plain = NULL;
+        if (st == MD_OK)
+            first[spelling] = (uint32_t)i;
+        else
+            TRY(problem_add(problems, MD_PROBLEM_CLASS_SPELLING, MD_LOG_WARN, &place,
+                            "the classes \"%s\" and \"%s\" are spelt alike; is it one class?",
+                            dataset->class_names[first[spelling]], dataset->class_names[i]));
+    }
+    st = MD_OK;
+fail:
+    memory_free(problems->memory, plain);
+    memory_free(problems->memory, first);
+    string_table_free(&seen);
     return st;
 }
 
@@ -62,22 +71,37 @@ fail:
     return st;
 }
 
+static md_status take_names(struct string_table *names, const struct dataset *dataset)
+{
+    md_status st = MD_OK;
+    for (int i = 0; i < dataset->class_count && st >= 0; i++)
+        st = string_table_add(names, dataset->class_names[i], NULL);
+    return st < 0 ? st : MD_OK;
+}
+
 /* A class that only a later set has can be neither learnt nor found. */
 static md_status compare_classes(struct problem_list *problems, const struct dataset *train,
                                  const struct dataset *other)
 {
     const struct problem_place place = {NULL, 0, NULL};
-    const char *const *known = (const char *const *)train->class_names;
-    const char *const *names = (const char *const *)other->class_names;
     md_status st = MD_OK;
-    for (int i = 0; i < other->class_count && st == MD_OK; i++)
-        if (class_find(known, train->class_count, names[i]) < 0)
-            st = problem_add(problems, MD_PROBLEM_CLASS_UNKNOWN, MD_LOG_ERROR, &place,
-                             "the class \"%s\" is none of the first set's", names[i]);
-    for (int i = 0; i < train->class_count && st == MD_OK; i++)
-        if (class_find(names, other->class_count, known[i]) < 0)
-            st = problem_add(problems, MD_PROBLEM_CLASS_EMPTY, MD_LOG_WARN, &place,
-                             "the first set's class \"%s\" has no boxes here", known[i]);
+    struct string_table known, here;
+    string_table_init(&known, problems->memory);
+    string_table_init(&here, problems->memory);
+    TRY(take_names(&known, train));
+    TRY(take_names(&here, other));
+    for (int i = 0; i < other->class_count; i++)
+        if (!string_table_find(&known, other->class_names[i], NULL))
+            TRY(problem_add(problems, MD_PROBLEM_CLASS_UNKNOWN, MD_LOG_ERROR, &place,
+                            "the class \"%s\" is none of the first set's", other->class_names[i]));
+    for (int i = 0; i < train->class_count; i++)
+        if (!string_table_find(&here, train->class_names[i], NULL))
+            TRY(problem_add(problems, MD_PROBLEM_CLASS_EMPTY, MD_LOG_WARN, &place,
+                            "the first set's class \"%s\" has no boxes here",
+                            train->class_names[i]));
+fail:
+    string_table_free(&known);
+    string_table_free(&here);
     return st;
 }
 

@@ -27,9 +27,15 @@ void problem_list_free(struct problem_list *list)
     *list = (struct problem_list){0};
 }
 
-static md_status keep(struct problem_list *list, const char *text, const char **out)
+/* `before`: the same of the entry before, shared when equal: files and images come in runs. */
+static md_status keep(struct problem_list *list, const char *text, const char *before,
+                      const char **out)
 {
     *out = NULL;
+    if (text && before && strcmp(text, before) == 0) {
+        *out = before;
+        return MD_OK;
+    }
     return text ? arena_copy_string(&list->arena, out, text, strlen(text)) : MD_OK;
 }
 
@@ -44,9 +50,10 @@ md_status problem_add(struct problem_list *list, md_problem_kind kind, md_log_le
     vsnprintf(text, sizeof text, format, args);
     va_end(args);
     TRY(grow_array(list->memory, &list->items, list->count, &list->capacity, sizeof problem));
-    TRY(keep(list, place->file, &problem.file));
-    TRY(keep(list, place->image, &problem.image));
-    TRY(keep(list, text, &problem.text));
+    const md_problem *before = list->count > 0 ? &list->items[list->count - 1] : &problem;
+    TRY(keep(list, place->file, before->file, &problem.file));
+    TRY(keep(list, place->image, before->image, &problem.image));
+    TRY(keep(list, text, before->text, &problem.text));
     list->items[list->count++] = problem;
 fail:
     return st;
