@@ -427,5 +427,5 @@ START_TEST(r50_on_ref)
 }
 END_TEST
 
-SUITE("model/golden", SLOW(x101_on_cpu, 300), SLOW(r50_on_cpu, 300), SLOW(x101_on_ref, 600),
-      SLOW(r50_on_ref, 600))
+SUITE("model/golden", SLOW(x101_on_cpu, 300), SLOW(r50_on_cpu, 300), SLOW(x101_on_ref, 1200),
+      SLOW(r50_on_ref, 1200))
