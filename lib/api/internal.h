@@ -56,6 +56,11 @@ void      model_release(md_model *model);
 md_status model_build(md_model **out, md_context *context, struct config *config,
                       const char *const *class_names, size_t class_count);
 
+struct md_weights {
+    md_context          *context;
+    struct weights_file *file;
+};
+
 struct md_dataset {
     atomic_size_t   references;
     md_context     *context;

@@ -5,6 +5,8 @@
 #include "api/internal.h"
 #include "core/error.h"
 #include "core/json.h"
+#include "core/strings.h"
+#include "md/weights.h"
 #include "train/checkpoint.h"
 #include "weights/name_map.h"
 #include "weights/translate.h"
@@ -38,14 +40,7 @@ struct import {
     const struct weights_file *file;
     struct weights_target *targets; /* [model->param_count] */
     struct weights_plan plan;
-    size_t unused; /* without a training's momentum and average, which are nobody's loss */
 };
-
-static bool is_training_state(const char *name)
-{
-    return strncmp(name, "momentum/", strlen("momentum/")) == 0 ||
-           strncmp(name, "ema/", strlen("ema/")) == 0;
-}
 
 static md_status import_open(struct import *import, md_model *model,
                              const struct weights_file *file)
@@ -61,8 +56,6 @@ static md_status import_open(struct import *import, md_model *model,
         memcpy(import->targets[i].dims, spec->file_shape.dims, sizeof spec->file_shape.dims);
     }
     TRY(weights_plan_create(&import->plan, memory, file, import->targets, model->param_count));
-    for (size_t i = 0; i < file->count; i++)
-        import->unused += !import->plan.used[i] && !is_training_state(file->tensors[i].name);
 fail:
     return st;
 }
@@ -288,9 +281,9 @@ static md_status check_import(const struct import *import, bool strict)
     TRY(shapes_disagree(import));
     if (strict)
         TRY(import_must_be_complete(import));
-    if (strict && import->unused > 0)
+    if (strict && import->plan.unused > 0)
         FAIL(MD_EMISMATCH, "%s: %zu of its tensors are not in the model; pass a report to go on",
-             import->file->path, import->unused);
+             import->file->path, import->plan.unused);
     if (plan->loaded == 0)
         FAIL(MD_EMISMATCH, "%s: none of its %zu tensors belongs to this model", import->file->path,
              import->file->count);
@@ -298,41 +291,64 @@ fail:
     return st;
 }
 
-static void import_log(const struct import *import)
+/* The trap of other programs: a checkpoint as start weights does not bring its iteration along. */
+static md_status tell_checkpoint(const struct log *log, const struct weights_file *file)
 {
-    const struct log *log = &import->model->context->log;
-    if (weights_metadata(import->file, "train"))
-        log_write(log, MD_LOG_INFO, "%s: a checkpoint of a training; its weights alone are taken",
-                  import->file->path);
-    if (import->plan.mismatched > 0)
-        log_write(log, MD_LOG_WARN,
-                  "%s: has another number of classes; the last layers stay as they are",
-                  import->file->path);
+    struct checkpoint_state state = {0};
+    const char *own = weights_metadata(file, "train");
+    const char *text = weights_metadata(file, "iteration");
+    if (own) {
+        md_status st = checkpoint_state_parse(&state, file->memory, file->path, own);
+        if (st == MD_ENOMEM)
+            return st; /* what cannot be read otherwise is no use here, but no harm either */
+    } else if (!text || !parse_int64(text, &state.iteration)) {
+        return MD_OK;
+    }
+    log_write(log, MD_LOG_INFO,
+              "%s: a training's checkpoint at iteration %lld; its weights alone are taken and "
+              "counting starts at 0 (a run goes on by its own folder and --resume)",
+              file->path, (long long)state.iteration);
+    return MD_OK;
 }
 
-md_status md_model_import(md_model *model, const char *path, md_import_report *report)
+md_status md_model_import_weights(md_model *model, const md_weights *weights,
+                                  md_import_report *report)
 {
     md_status st = MD_OK;
-    struct weights_file *file = NULL;
     struct import import = {0};
     TRY(GIVEN(model));
-    TRY(GIVEN(path));
+    TRY(GIVEN(weights));
     struct memory *memory = &model->context->memory;
-    TRY(weights_open(&file, memory, path));
-    TRY(weights_verify(file));
-    TRY(weights_translate(file, WEIGHTS_NAMES_AUTO, &model->context->log));
+    const struct weights_file *file = weights->file;
     TRY(import_open(&import, model, file));
     TRY(check_import(&import, report == NULL));
     TRY(weights_plan_report(&import.plan, &model->context->log, memory, file, import.targets));
-    import_log(&import);
+    if (import.plan.mismatched > 0)
+        log_write(&model->context->log, MD_LOG_WARN,
+                  "%s: has another number of classes; the last layers stay as they are",
+                  file->path);
     TRY(import_write(&import));
     if (report)
         *report = (md_import_report){.loaded = import.plan.loaded,
                                      .missing = import.plan.missing,
                                      .mismatched = import.plan.mismatched,
-                                     .unused = import.unused};
+                                     .unused = import.plan.unused};
 fail:
     import_close(&import);
-    weights_close(file);
+    return st;
+}
+
+md_status md_model_import(md_model *model, const char *path, md_import_report *report)
+{
+    md_status st = MD_OK;
+    md_weights *weights = NULL;
+    TRY(GIVEN(model));
+    TRY(GIVEN(path));
+    TRY(md_weights_open(&weights, model->context, path));
+    TRY(tell_checkpoint(&model->context->log, weights->file));
+    TRY(md_weights_translate(weights, MD_NAMES_AUTO));
+    TRY(md_model_import_weights(model, weights, report));
+fail:
+    md_weights_free(weights);
     return st;
 }

@@ -37,6 +37,8 @@ void weights_gather(unsigned char *out, const unsigned char *in, const struct we
  * too many is MD_EFORMAT. */
 md_status weights_add_tensor(struct weights_file *file, const struct weights_tensor *tensor);
 md_status weights_add_metadata(struct weights_file *file, const char *key, const char *value);
+/* In place of what `key` had. */
+md_status weights_set_metadata(struct weights_file *file, const char *key, const char *value);
 
 /* Asks tensor->read for all bytes of tensor `index`, `capacity` at a time by way of `chunk`, and
  * hands them to `sink` in order. */

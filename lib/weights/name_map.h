@@ -39,8 +39,8 @@ void      weights_plan_free(struct weights_plan *plan);
 md_status weights_plan_read(const struct weights_plan *plan, const struct weights_file *file,
                             const struct weights_target *targets, size_t target, float *out,
                             int64_t first, int64_t count);
-/* To the log: a summary (info), then mismatched (both shapes), missing and unused names (warnings),
- * grouped as Detectron2 prints them, PREFIX.{a, b}. */
+/* To the log: a summary and what was loaded from another name (info), then mismatched (both shapes),
+ * missing and unused names (warnings), grouped as Detectron2 prints them, PREFIX.{a, b}. */
 md_status weights_plan_report(const struct weights_plan *plan, const struct log *log,
                               struct memory *memory, const struct weights_file *file,
                               const struct weights_target *targets);

@@ -185,6 +185,22 @@ fail:
     return st;
 }
 
+md_status weights_set_metadata(struct weights_file *file, const char *key, const char *value)
+{
+    md_status st = MD_OK;
+    const char *copy = NULL;
+    for (size_t i = 0; i < file->metadata_count; i++) {
+        if (strcmp(file->keys[i], key) != 0)
+            continue;
+        TRY(arena_copy_string(&file->arena, &copy, value, strlen(value)));
+        file->values[i] = copy;
+        return MD_OK;
+    }
+    TRY(weights_add_metadata(file, key, value));
+fail:
+    return st;
+}
+
 /* ---- looking up ---------------------------------------------------------------- */
 
 const struct weights_tensor *weights_find(const struct weights_file *file, const char *name)

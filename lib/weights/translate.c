@@ -295,3 +295,48 @@ fail:
     buffer_free(&translation.scratch);
     return st < 0 ? st : MD_OK;
 }
+
+/* ---- training state ---------------------------------------------------------------------------- */
+
+bool weights_is_training_state(const char *name)
+{
+    return name_starts_with(name, "momentum/") || name_starts_with(name, "ema/");
+}
+
+static void drop_metadata(struct weights_file *file, const char *key)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < file->metadata_count; i++) {
+        if (strcmp(file->keys[i], key) == 0)
+            continue;
+        file->keys[kept] = file->keys[i];
+        file->values[kept++] = file->values[i];
+    }
+    file->metadata_count = kept;
+}
+
+md_status weights_drop_training_state(struct weights_file *file)
+{
+    md_status st = MD_OK;
+    struct string_table names;
+    size_t count = 0;
+    string_table_init(&names, file->memory);
+    for (size_t i = 0; i < file->count; i++)
+        if (!weights_is_training_state(file->tensors[i].name))
+            TRY(string_table_add(&names, file->tensors[i].name, NULL));
+    for (size_t i = 0; i < file->count; i++) {
+        if (weights_is_training_state(file->tensors[i].name))
+            continue;
+        file->tensors[count] = file->tensors[i];
+        file->tensors[count].name = names.items[count];
+        count++;
+    }
+    string_table_free(&file->names);
+    file->names = names;
+    file->count = count;
+    drop_metadata(file, "train");
+    return MD_OK;
+fail:
+    string_table_free(&names);
+    return st;
+}

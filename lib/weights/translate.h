@@ -23,7 +23,12 @@ enum weights_names {
 md_status weights_translate(struct weights_file *file, enum weights_names from,
                             const struct log *log);
 
-/* "Caffe2": for messages. */
+/* Is the tensor a checkpoint's momentum or running average, "momentum/NAME" or "ema/NAME"? */
+bool weights_is_training_state(const char *name);
+/* Drops these tensors, and the metadata "train" that go with them. */
+md_status weights_drop_training_state(struct weights_file *file);
+
+/* "Caffe2's": for messages. */
 const char *weights_names_text(enum weights_names names);
 
 /* ---- the single vocabularies: one name in `name`, changed in place -------- */

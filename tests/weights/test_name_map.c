@@ -273,10 +273,13 @@ static void collect(void *user, md_log_level level, const char *message)
 START_TEST(report_groups_names)
 {
     static const struct weights_writer_tensor TENSORS[] = {
-        TENSOR("fc.weight", 1), TENSOR("x", 1), MATRIX("a.weight", 3, 2), TENSOR("fc.bias", 1)};
-    static const struct weights_target TARGETS[] = {TARGET("a.weight", 4), TARGET("p.weight", 1),
-                                                    TARGET("q.weight", 1), TARGET("p.bias", 1),
-                                                    TARGET("x", 1)};
+        TENSOR("fc.weight", 1), TENSOR("x", 1),           MATRIX("a.weight", 3, 2),
+        TENSOR("fc.bias", 1),   MATRIX("c.weight", 2, 7), TENSOR("c.norm.bias", 5),
+        TENSOR("d.bias", 3)};
+    static const struct weights_target TARGETS[] = {
+        TARGET("a.weight", 4),      TARGET("p.weight", 1), TARGET("q.weight", 1),
+        TARGET("p.bias", 1),        TARGET("x", 1),        {"b.c.weight", 2, {2, 7}},
+        TARGET("b.c.norm.bias", 5), TARGET("b.d.bias", 3)};
     struct weights_file *file = make_file(TENSORS, COUNT(TENSORS));
     struct weights_plan plan;
     struct log log = {collect, NULL, MD_LOG_INFO};
@@ -285,7 +288,9 @@ START_TEST(report_groups_names)
     char expected[4096];
     snprintf(
         expected, sizeof expected,
-        "I|%s: loaded 1 of 5 parameters; 3 missing, 1 of another shape, 2 tensors unused\n"
+        "I|%s: loaded 4 of 8 parameters; 3 missing, 1 of another shape, 2 tensors unused\n"
+        "I|  b.c.{norm.bias, weight} from c: (5,), (2, 7)\n"
+        "I|  b.d.bias from d: (3,)\n"
         "W|not loaded because of its shape: a.weight: (3, 2) in the file but (4,) in the model\n"
         "W|not in the file, keep their start values:\n"
         "W|  p.{bias, weight}\n"
