@@ -3,6 +3,7 @@
 #
 # tests/fuzz/fuzz_NAME.c is the target, tests/fuzz/corpus/NAME/ its seeds, tests/fuzz/NAME.dict its
 # words. What grows stays in build/fuzz/corpus/NAME; what is found is kept in build/fuzz/found/.
+# An input may take a minute by the clock: on a busy machine a fraction of a second can last so long.
 # FUZZ_CC is a clang with libFuzzer, SECONDS_EACH the time for each target.
 set -u
 FUZZ_CC=${FUZZ_CC:-clang}
@@ -44,7 +45,7 @@ for name in "$@"; do
     [ -d "tests/fuzz/corpus/$name" ] && seeds="tests/fuzz/corpus/$name"
     echo "fuzz: $name, $SECONDS_EACH seconds"
     # shellcheck disable=SC2086 # words on purpose
-    "$build/fuzzers/fuzz_$name" -max_total_time="$SECONDS_EACH" -timeout=10 -rss_limit_mb=1024 \
+    "$build/fuzzers/fuzz_$name" -max_total_time="$SECONDS_EACH" -timeout=60 -rss_limit_mb=1024 \
         -print_final_stats=1 -verbosity=0 -artifact_prefix="$build/found/$name-" $words \
         "$build/corpus/$name" $seeds > "$build/$name.log" 2>&1 || failed="$failed $name"
     grep -a -E '^stat::(number_of_executed_units|average_exec_per_sec|peak_rss_mb)|^(SUMMARY|Test unit)' \
