@@ -16,7 +16,8 @@ static const char help[] =
     "  preview SPEC      a sheet of samples with their boxes\n"
     "  --version, --help\n"
     "\nmd-data COMMAND --help lists the options of a command.\n"
-    "SPEC: csv:FILE.csv:IMAGE_DIR, coco:ANN.json:IMAGE_DIR, toy:COUNT:SEED\n"
+    "SPEC: csv:FILE.csv:IMAGE_DIR, coco:ANN.json:IMAGE_DIR, voc:ROOT[:SPLIT],\n"
+    "  yolo:DATA.yaml[:SPLIT], toy:COUNT:SEED\n"
     "Exit codes: 0 done, 1 failure, 2 bad usage, 3 bad data, 4 memory.\n";
 
 static const struct {

@@ -54,6 +54,27 @@ expect_ok "convert: nothing is lost" cmp "$toy/train.csv" "$top/t.csv"
 expect_exit "convert: where to?" 2 "where to write" data convert "$(spec train)"
 expect_exit "convert: a format of no kind" 2 "no:such" data convert "$(spec train)" no:such
 
+# csv -> yolo -> voc -> csv: boxes and names are the same, and both formats pass the check.
+"$bin/md-data" check "voc:$top" --quiet > "$case_log" 2>&1
+if grep -q expat "$case_log"; then
+    skip_case "this build has no expat: Pascal VOC"
+    through=yolo
+else
+    through="yolo voc"
+fi
+from=$(spec train)
+for format in $through; do
+    expect_ok "convert: to $format" data convert "$from" "$format:$top/$format:train" --images copy
+    from=$format:$top/$format:train
+    expect_output "check: $format" "0 errors, 0 warnings" data check "$from"
+    expect_ok "split: $format" data split "$from" --val 0.2 --output "$top/$format-parts" --images copy
+    expect_output "check: the parts of $format" "0 errors, 0 warnings" \
+        data check "$format:$top/$format-parts:train" "$format:$top/$format-parts:val"
+done
+expect_ok "convert: back to CSV" data convert "$from" "csv:$top/round.csv"
+sorted() { sed 1d "$1" | sort; }
+expect_ok "convert: nothing is lost on the way" same_text "$(sorted "$toy/train.csv")" "$(sorted "$top/round.csv")"
+
 stats() { data stats "$1" --json -; }
 expect_output "stats: as a table" "small (below 32x32)" data stats "$(spec train)" --output "$top/plots"
 expect_ok "stats: plots" test -s "$top/plots/class_balance.svg" -a -s "$top/plots/image_sizes.png"
@@ -105,6 +126,13 @@ data check "csv:$top/twice.csv:$toy/images" --strict > "$case_log" 2>&1
 cases=$((cases + 1))
 data check "csv:$top/none.csv:$toy/images" > "$case_log" 2>&1
 [ $? -eq 3 ] && grep -q 'none.csv.*\[file\]' "$case_log" || failed_case "check: no such file" "not told with status 3"
+labels=$(find "$top/yolo/labels" -name '*.txt' | sort | head -n 1)
+echo "0 0.5 0.5 0.2" >> "$labels"
+echo "7 0.5 0.5 0.2 0.2" >> "$labels"
+cases=$((cases + 1))
+data check "yolo:$top/yolo:train" > "$case_log" 2>&1
+[ $? -eq 3 ] && [ "$(grep -c "$(basename "$labels"):[0-9]*: error: .*\[annotation\]" "$case_log")" -eq 2 ] ||
+    failed_case "check: two bad lines of YOLO" "not both are told with their line"
 expect_exit "check: no such folder" 2 "not a folder" data check "csv:$bad:$top/nowhere"
 expect_exit "check: --near out of range" 2 "--near 12" data check --near 12 toy:1:1
 finish
