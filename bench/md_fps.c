@@ -104,6 +104,9 @@ static int parse(struct cli *cli, struct fps_arguments *a, int argc, char **argv
     a->pair = argv + optind;
     if (a->weights && a->config)
         return cli_usage(cli, "--weights and --config exclude each other");
+    if (a->weights && !a->train && a->pairs > 0)
+        return cli_usage(cli, "%s: settings are for --config and --train; --weights has its own",
+                         a->pair[0]);
     if (a->pairs % 2 != 0)
         return cli_usage(cli, "%s has no value; settings come as KEY VALUE", a->pair[a->pairs - 1]);
     return -1;

@@ -18,7 +18,8 @@ static const char help[] =
     "  --weights F       .pth, .pkl, .safetensors or .npz to start from\n"
     "  --output DIR      run directory: checkpoints, metrics.json, my_log.txt, plots\n"
     "  --resume          go on from the run's last checkpoint\n"
-    "  --overwrite       throw an earlier run in DIR away\n" CLI_COMMON_HELP
+    "  --overwrite       throw an earlier run in DIR away\n"
+    "  --print-config    prints the configuration that would be used as YAML, and ends\n" CLI_COMMON_HELP
     "\nKEY VALUE: settings as in docs/config.md, such as SOLVER.MAX_ITER 300 SOLVER.BASE_LR 0.002.\n"
     "Ctrl-C finishes the step, saves, and exits with 130; --resume goes on from there.\n"
     "Exit codes: 0 done, 1 failure (also: a checkpoint could not be written), 2 bad usage, 3 bad\n"
@@ -26,7 +27,7 @@ static const char help[] =
 
 struct arguments {
     const char *train, *val, *config, *weights, *output;
-    bool resume, overwrite;
+    bool resume, overwrite, print;
     int pairs;
     char **pair;
 };
@@ -44,46 +45,46 @@ static void on_signal(int number)
         md_trainer_stop(running);
 }
 
+static int take_option(struct cli *cli, struct arguments *a, int option)
+{
+    const char **text = option == 't'   ? &a->train
+                        : option == 'v' ? &a->val
+                        : option == 'c' ? &a->config
+                        : option == 'w' ? &a->weights
+                        : option == 'o' ? &a->output
+                                        : NULL;
+    bool *flag = option == 'r'   ? &a->resume
+                 : option == 'x' ? &a->overwrite
+                 : option == 'p' ? &a->print
+                                 : NULL;
+    if (text)
+        *text = optarg;
+    else if (flag)
+        *flag = true;
+    else
+        return cli_option(cli, option);
+    return -1;
+}
+
 static int parse(struct cli *cli, struct arguments *a, int argc, char **argv)
 {
-    static const struct option options[] = {
-        {"train", required_argument, NULL, 't'},  {"val", required_argument, NULL, 'v'},
-        {"config", required_argument, NULL, 'c'}, {"weights", required_argument, NULL, 'w'},
-        {"output", required_argument, NULL, 'o'}, {"resume", no_argument, NULL, 'r'},
-        {"overwrite", no_argument, NULL, 'x'},    CLI_OPTIONS};
+    static const struct option options[] = {{"train", required_argument, NULL, 't'},
+                                            {"val", required_argument, NULL, 'v'},
+                                            {"config", required_argument, NULL, 'c'},
+                                            {"weights", required_argument, NULL, 'w'},
+                                            {"output", required_argument, NULL, 'o'},
+                                            {"resume", no_argument, NULL, 'r'},
+                                            {"overwrite", no_argument, NULL, 'x'},
+                                            {"print-config", no_argument, NULL, 'p'},
+                                            CLI_OPTIONS};
     for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {
-        int code = -1;
-        switch (c) {
-        case 't':
-            a->train = optarg;
-            break;
-        case 'v':
-            a->val = optarg;
-            break;
-        case 'c':
-            a->config = optarg;
-            break;
-        case 'w':
-            a->weights = optarg;
-            break;
-        case 'o':
-            a->output = optarg;
-            break;
-        case 'r':
-            a->resume = true;
-            break;
-        case 'x':
-            a->overwrite = true;
-            break;
-        default:
-            code = cli_option(cli, c);
-        }
+        int code = take_option(cli, a, c);
         if (code >= 0)
             return code;
     }
     a->pairs = argc - optind;
     a->pair = argv + optind;
-    if (!a->train || !a->output)
+    if (!a->print && (!a->train || !a->output))
         return cli_usage(cli, "--train and --output are needed");
     if (a->resume && a->overwrite)
         return cli_usage(cli, "--resume and --overwrite exclude each other");
@@ -104,8 +105,8 @@ static md_status configure(md_config **out, md_context *context, const struct ar
     char path[4096];
     if (a->config)
         return cli_config(out, context, a->config, a->pairs, a->pair);
-    snprintf(path, sizeof path, "%s/config.yaml", a->output);
-    if (a->resume && access(path, R_OK) == 0)
+    snprintf(path, sizeof path, "%s/config.yaml", a->output ? a->output : "");
+    if (a->resume && a->output && access(path, R_OK) == 0)
         return cli_config(out, context, path, a->pairs, a->pair);
     if (!is_own_weights(a->weights))
         return cli_config(out, context, "faster_rcnn_R_50_FPN_3x", a->pairs, a->pair);
@@ -132,10 +133,12 @@ static md_status prepare(struct job *job, const struct arguments *a)
 {
     md_import_report report;
     md_status status = configure(&job->config, job->context, a);
-    if (status >= 0)
+    if (status >= 0 && a->train)
         status = md_dataset_open(&job->train, job->context, a->train, NULL);
-    if (status >= 0)
+    if (status >= 0 && a->train)
         status = md_config_follow_dataset(job->config, job->train);
+    if (status >= 0 && a->print)
+        return cli_print_config(job->config);
     if (status >= 0)
         status = md_model_create(&job->model, job->context, job->config);
     if (status >= 0 && a->weights)
@@ -209,9 +212,11 @@ int main(int argc, char **argv)
     code = cli_context(&cli, &job.context);
     if (code < 0) {
         md_status status = prepare(&job, &a);
-        if (status >= 0)
+        if (status >= 0 && job.trainer)
             status = train(&cli, job.trainer);
-        code = status < 0 ? cli_fail(&cli, status) : report(&cli, &a, md_trainer_info(job.trainer));
+        code = status < 0    ? cli_fail(&cli, status)
+               : job.trainer ? report(&cli, &a, md_trainer_info(job.trainer))
+                             : CLI_DONE;
     }
     md_trainer_free(job.trainer);
     md_model_free(job.model);

@@ -209,6 +209,24 @@ md_status cli_config(md_config **out, md_context *context, const char *name, int
     return MD_OK;
 }
 
+md_status cli_print_config(const md_config *config)
+{
+    size_t size = 0;
+    char *text = NULL;
+    md_config_dump(config, NULL, 0, &size);
+    if (size > 0)
+        text = malloc(size);
+    if (!text)
+        return CLI_NO_MEMORY;
+    md_status status = md_config_dump(config, text, size, NULL);
+    if (status >= 0 && (fputs(text, stdout) < 0 || fflush(stdout) != 0)) {
+        fprintf(stderr, "the configuration could not be written to standard output\n");
+        status = CLI_TOLD;
+    }
+    free(text);
+    return status;
+}
+
 /* ---- numbers ------------------------------------------------------------------------------ */
 
 bool cli_int(const struct cli *cli, const char *option, const char *text, int low, int high,

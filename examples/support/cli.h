@@ -72,6 +72,9 @@ int cli_pairs(int argc, char **argv, int first);
 md_status cli_config(md_config **out, md_context *context, const char *name, int pairs, char **pair);
 md_status cli_set_pairs(md_config *config, int pairs, char **pair);
 
+/* The whole configuration as YAML on standard output. */
+md_status cli_print_config(const md_config *config);
+
 /* The whole text must be a number in the range: false prints the usage error. */
 bool cli_int(const struct cli *cli, const char *option, const char *text, int low, int high, int *out);
 bool cli_float(const struct cli *cli, const char *option, const char *text, float low, float high,

@@ -34,6 +34,9 @@ MD_API md_status md_config_get_text(const md_config *config, const char *key, ch
 
 /* YAML as cfg.dump() prints it; it reads back to the same configuration. */
 MD_API md_status md_config_save(const md_config *config, const char *path);
+/* The same text, zero-terminated, into `size` bytes; *needed, which may be NULL, is how many it takes.
+ * MD_EINVAL when they are too few; `out` may be NULL when `size` is 0. */
+MD_API md_status md_config_dump(const md_config *config, char *out, size_t size, size_t *needed);
 
 MD_API size_t      md_preset_count(void);
 MD_API const char *md_preset_name(size_t index); /* NULL: no such index */

@@ -173,6 +173,26 @@ fail:
     return st;
 }
 
+md_status md_config_dump(const md_config *config, char *out, size_t size, size_t *needed)
+{
+    md_status st = MD_OK;
+    struct buffer text = {0};
+    TRY(GIVEN(config));
+    if (size > 0)
+        TRY(GIVEN(out));
+    buffer_init(&text, &config->context->memory);
+    TRY(config_dump(config->config, &text));
+    if (needed)
+        *needed = text.length + 1;
+    if (text.length >= size)
+        FAIL(MD_EINVAL, "md_config_dump: the text has %zu bytes with its zero, size is %zu",
+             text.length + 1, size);
+    memcpy(out, text.data, text.length + 1);
+fail:
+    buffer_free(&text);
+    return st;
+}
+
 /* ---- presets ------------------------------------------------------------------------------ */
 
 size_t md_preset_count(void)

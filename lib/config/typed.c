@@ -39,6 +39,7 @@ static const struct field fields[] = {
     FIELD("INPUT.MAX_SIZE_TEST", INT, input.max_size_test, 1, TYPED_MAX_EDGE),
     FIELD("INPUT.MAX_SIZE_TRAIN", INT, input.max_size_train, 1, TYPED_MAX_EDGE),
     FIELD("INPUT.MIN_SIZE_TEST", INT, input.min_size_test, 0, TYPED_MAX_EDGE),
+    FIELD("MDET.CHECKPOINT.MAX_TO_KEEP", INT64, solver.max_to_keep, -1, ITERATIONS),
     FIELD("MDET.EARLY_STOP.MIN_DELTA", DOUBLE, solver.early_stop_min_delta, 0, HUGE_VAL),
     FIELD("MDET.EARLY_STOP.PATIENCE", INT64, solver.early_stop_patience, 0, ITERATIONS),
     FLAG("MDET.EMA.ENABLED", solver.ema),
@@ -197,14 +198,8 @@ static md_status read_steps(const struct config *config, struct solver_config *o
         if (i > 0 && steps.items[i] < steps.items[i - 1])
             return ERROR(MD_EINVAL, "SOLVER.STEPS: %.0f stands after %.0f; the steps must ascend",
                          steps.items[i], steps.items[i - 1]);
-        if (steps.items[i] <= (double)out->max_iter)
-            out->steps[out->step_count++] = (int64_t)steps.items[i];
+        out->steps[out->step_count++] = (int64_t)steps.items[i];
     }
-    if ((size_t)out->step_count < steps.count)
-        log_write(
-            &config->log, MD_LOG_WARN,
-            "SOLVER.STEPS contains values larger than SOLVER.MAX_ITER = %lld. These values will be ignored.",
-            (long long)out->max_iter);
     return MD_OK;
 }
 

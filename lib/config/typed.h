@@ -90,7 +90,7 @@ struct solver_config {
     bool   nesterov;
     int    ims_per_batch, accumulate; /* MDET.SOLVER.ACCUMULATE parts of it at a time */
     int64_t max_iter;
-    int64_t steps[CONFIG_MAX_STEPS]; /* ascending, none beyond max_iter */
+    int64_t steps[CONFIG_MAX_STEPS]; /* ascending; the schedule leaves out those beyond max_iter */
     int    step_count;
     enum schedule_kind schedule;
     double gamma, base_lr_end;
@@ -98,6 +98,7 @@ struct solver_config {
     bool   warmup_constant, rescale_interval;
     double warmup_factor;
     int64_t warmup_iters, checkpoint_period, eval_period;
+    int64_t max_to_keep; /* of iter_N checkpoints; -1: all */
     enum clip_kind clip; /* SOLVER.CLIP_GRADIENTS */
     double clip_value, clip_norm_type;
     bool   ema, ema_warmup; /* MDET.EMA */

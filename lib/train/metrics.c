@@ -8,6 +8,7 @@
 #include "core/error.h"
 #include "core/json.h"
 #include "core/strings.h"
+#include "train/event_file.h"
 
 struct sample {
     double value;
@@ -26,7 +27,7 @@ struct metrics {
     struct string_table names;
     struct scalar *scalars; /* [names.count], same order */
     size_t capacity;
-    int64_t last_json; /* newest iteration that metrics_put_json has written */
+    int64_t last_json, last_events; /* newest iteration that each has written */
 };
 
 md_status metrics_create(struct metrics **out, struct memory *memory)
@@ -36,7 +37,7 @@ md_status metrics_create(struct metrics **out, struct memory *memory)
     if (st < 0)
         return st;
     metrics->memory = memory;
-    metrics->last_json = -1;
+    metrics->last_json = metrics->last_events = -1;
     string_table_init(&metrics->names, memory);
     *out = metrics;
     return MD_OK;
@@ -202,18 +203,13 @@ md_status metrics_put_eta(struct metrics *metrics, int64_t iteration, int64_t ma
     return metrics_put(metrics, "eta_seconds", seconds, iteration, false);
 }
 
-/* ---- metrics.json ---------------------------------------------------------------------- */
+/* ---- metrics.json and events ------------------------------------------------------------- */
 
 struct pending {
     int64_t iteration;
-    const char *name; /* NULL: the key "iteration" itself */
+    const char *name;
     double value;
 };
-
-static const char *key_of(const struct pending *pending)
-{
-    return pending->name ? pending->name : "iteration";
-}
 
 static int compare_pending(const void *left, const void *right)
 {
@@ -221,21 +217,59 @@ static int compare_pending(const void *left, const void *right)
     const struct pending *b = right;
     if (a->iteration != b->iteration)
         return a->iteration < b->iteration ? -1 : 1;
-    return strcmp(key_of(a), key_of(b));
+    return strcmp(a->name, b->name);
 }
 
-/* One line for items[0..count), which are of one iteration. */
+/* What has come since iteration `last`, by iteration and name. The caller frees *out. */
+static md_status collect(const struct metrics *metrics, int64_t last, struct pending **out,
+                         size_t *count)
+{
+    struct pending *items = NULL;
+    *count = 0;
+    md_status st = memory_zeroed(metrics->memory, &items, metrics->names.count, sizeof *items);
+    if (st < 0)
+        return st;
+    for (size_t i = 0; i < metrics->names.count; i++) {
+        const struct scalar *scalar = &metrics->scalars[i];
+        if (newest(scalar, 0)->iteration > last)
+            items[(*count)++] = (struct pending){newest(scalar, 0)->iteration,
+                                                 metrics->names.items[i], smoothed_value(scalar)};
+    }
+    if (*count > 0)
+        qsort(items, *count, sizeof *items, compare_pending);
+    *out = items;
+    return MD_OK;
+}
+
+/* How many of items[0..count) are of the first one's iteration. */
+static size_t same_iteration(const struct pending *items, size_t count)
+{
+    size_t same = 0;
+    while (same < count && items[same].iteration == items[0].iteration)
+        same++;
+    return same;
+}
+
+/* One line; the key "iteration" has its place among the names. */
 static md_status put_json_line(const struct pending *items, size_t count, struct buffer *out)
 {
     md_status st = MD_OK;
-    for (size_t i = 0; i < count; i++) {
-        TRY(buffer_puts(out, i ? ", " : "{"));
-        TRY(json_put_string(out, key_of(&items[i])));
+    bool placed = false;
+    const char *between = "{";
+    for (size_t i = 0; i <= count; i++) {
+        if (!placed && (i == count || strcmp(items[i].name, "iteration") > 0)) {
+            TRY(buffer_printf(out, "%s\"iteration\": %lld", between,
+                              (long long)items[0].iteration));
+            placed = true;
+            between = ", ";
+        }
+        if (i == count)
+            break;
+        TRY(buffer_puts(out, between));
+        TRY(json_put_string(out, items[i].name));
         TRY(buffer_puts(out, ": "));
-        if (items[i].name)
-            TRY(json_put_number(out, items[i].value));
-        else
-            TRY(buffer_printf(out, "%lld", (long long)items[i].iteration));
+        TRY(json_put_number(out, items[i].value));
+        between = ", ";
     }
     TRY(buffer_puts(out, "}\n"));
 fail:
@@ -247,33 +281,37 @@ md_status metrics_put_json(struct metrics *metrics, struct buffer *out)
     md_status st = MD_OK;
     struct pending *items = NULL;
     size_t count = 0;
-    /* At most one line's own key for each scalar. */
-    TRY(memory_zeroed(metrics->memory, &items, 2 * metrics->names.count, sizeof *items));
-    for (size_t i = 0; i < metrics->names.count; i++) {
-        const struct scalar *scalar = &metrics->scalars[i];
-        if (newest(scalar, 0)->iteration <= metrics->last_json)
-            continue;
-        items[count++] = (struct pending){newest(scalar, 0)->iteration, metrics->names.items[i],
-                                          smoothed_value(scalar)};
-    }
-    size_t scalars = count;
-    for (size_t i = 0; i < scalars; i++) {
-        bool known = false;
-        for (size_t k = scalars; k < count; k++)
-            known = known || items[k].iteration == items[i].iteration;
-        if (!known)
-            items[count++] = (struct pending){.iteration = items[i].iteration};
-    }
-    qsort(items, count, sizeof *items, compare_pending);
-    for (size_t i = 0, next; i < count; i = next) {
-        for (next = i + 1; next < count && items[next].iteration == items[i].iteration;)
-            next++;
-        TRY(put_json_line(items + i, next - i, out));
+    TRY(collect(metrics, metrics->last_json, &items, &count));
+    for (size_t i = 0, same; i < count; i += same) {
+        same = same_iteration(items + i, count - i);
+        TRY(put_json_line(items + i, same, out));
     }
     if (count > 0)
         metrics->last_json = items[count - 1].iteration;
 fail:
     memory_free(metrics->memory, items);
+    return st;
+}
+
+md_status metrics_put_events(struct metrics *metrics, double seconds, struct buffer *out)
+{
+    md_status st = MD_OK;
+    struct pending *items = NULL;
+    struct event_scalar *scalars = NULL;
+    size_t count = 0;
+    TRY(collect(metrics, metrics->last_events, &items, &count));
+    TRY(memory_zeroed(metrics->memory, &scalars, count, sizeof *scalars));
+    for (size_t i = 0; i < count; i++)
+        scalars[i] = (struct event_scalar){items[i].name, items[i].value};
+    for (size_t i = 0, same; i < count; i += same) {
+        same = same_iteration(items + i, count - i);
+        TRY(event_put_scalars(out, seconds, items[i].iteration, scalars + i, same));
+    }
+    if (count > 0)
+        metrics->last_events = items[count - 1].iteration;
+fail:
+    memory_free(metrics->memory, items);
+    memory_free(metrics->memory, scalars);
     return st;
 }
 

@@ -1,4 +1,4 @@
-/* metrics.h - the scalars of a run: their recent history, metrics.json lines, the log line. */
+/* metrics.h - the scalars of a run: their recent history, metrics.json lines, events, the log line. */
 #ifndef TRAIN_METRICS_H
 #define TRAIN_METRICS_H
 
@@ -34,6 +34,8 @@ bool metrics_total_mean(const struct metrics *metrics, const char *name, double 
 /* Appends one JSON object a line, keys sorted, for each iteration with scalars not yet written
  * this way; what is not finite becomes null. */
 md_status metrics_put_json(struct metrics *metrics, struct buffer *out);
+/* Likewise, as records of an event file; `seconds`: since 1970. */
+md_status metrics_put_events(struct metrics *metrics, double seconds, struct buffer *out);
 /* Appends Detectron2's line " eta: 1:02:03  iter: 19  total_loss: ...", without a line break.
  * max_memory: peak device memory in MiB; negative: not shown. */
 md_status metrics_put_line(const struct metrics *metrics, int64_t iteration, double max_memory,

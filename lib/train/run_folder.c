@@ -15,7 +15,7 @@
 
 #define LOCK ".lock"
 
-/* Everything a run writes. */
+/* What a run writes under a fixed name; run_series.c has the others. */
 static const char *const FILES[] = {"config.yaml",
                                     "log.txt",
                                     "my_log.txt",
@@ -191,8 +191,10 @@ md_status run_folder_open(struct run_folder *folder, struct memory *memory, cons
     TRY(take_lock(folder));
     if (!resume && !overwrite)
         TRY(check_unused(path)); /* another run may have come and gone in between */
-    if (overwrite)
+    if (overwrite) {
         TRY(remove_files(folder));
+        TRY(run_folder_remove_series(folder));
+    }
     TRY(make_paths(folder));
     TRY(remove_unfinished(folder));
     folder->log = (struct log){.write = write_log,
@@ -216,6 +218,7 @@ void run_folder_close(struct run_folder *folder)
     memory_free(memory, folder->log_path);
     memory_free(memory, folder->my_log_path);
     memory_free(memory, folder->metrics_path);
+    memory_free(memory, folder->events_path);
     *folder = (struct run_folder){.lock = -1};
 }
 

@@ -1,4 +1,4 @@
-/* run_folder.h - the folder of a run: its lock, logs, metrics.json, plots. docs/training.md lists the
+/* run_folder.h - the folder of a run: its lock, logs, metrics, events, plots. docs/training.md lists the
  * files. Everything here does nothing for a run without a folder. */
 #ifndef TRAIN_RUN_FOLDER_H
 #define TRAIN_RUN_FOLDER_H
@@ -16,6 +16,9 @@ struct run_folder {
     const struct log *outer; /* the caller's; may be NULL */
     struct log        log;   /* to the caller and to log.txt; points to this struct */
     bool              torn;  /* the last append to metrics.json was cut off */
+    char             *events_path;  /* NULL: the next records begin a file */
+    int               events_files; /* begun by this process */
+    int64_t           resumed_at;   /* the next event file takes back what others say of later steps */
 };
 
 /* Makes the folder if need be and locks it against a second training. `overwrite` removes an
@@ -31,6 +34,12 @@ md_status run_folder_checkpoint(const struct run_folder *folder, char **out, con
 /* Takes away what was logged after `iteration` finished steps. */
 md_status run_folder_trim(struct run_folder *folder, int64_t iteration);
 md_status run_folder_append_metrics(struct run_folder *folder, const struct buffer *lines);
+/* Records for TensorBoard; each process begins a file of its own (run_series.c). */
+md_status run_folder_append_events(struct run_folder *folder, const struct buffer *records);
+double    run_folder_clock(void); /* seconds since 1970 */
+/* Of checkpoints/iter_N.safetensors the newest `most` stay; negative: all. */
+md_status run_folder_prune(const struct run_folder *folder, int64_t most);
+md_status run_folder_remove_series(const struct run_folder *folder); /* for overwriting */
 /* One line for people; `val_loss` NaN: none yet. */
 md_status run_folder_append_my_log(struct run_folder *folder, int64_t iteration, double train_loss,
                                    double val_loss, double lr);

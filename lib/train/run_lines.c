@@ -138,6 +138,7 @@ md_status run_folder_trim(struct run_folder *folder, int64_t iteration)
     md_status st = MD_OK;
     if (!folder->path)
         return MD_OK;
+    folder->resumed_at = iteration;
     TRY(trim(folder, folder->metrics_path, keep_metrics, iteration));
     TRY(trim(folder, folder->my_log_path, keep_my_log, iteration));
 fail:

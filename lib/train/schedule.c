@@ -8,6 +8,26 @@
 /* Switches happen this part of the run early, as in Detectron2: 0.27 iterations of 270000. */
 static const double EARLY = 1e-6;
 
+/* Those that come before the end. */
+static md_status take_steps(struct schedule *schedule, const struct solver_config *config,
+                            const struct log *log)
+{
+    for (int i = 0; i < config->step_count; i++) {
+        int64_t step = config->steps[i];
+        if (i > 0 && step <= config->steps[i - 1])
+            return ERROR(MD_EINVAL, "SOLVER.STEPS has %lld after %lld; sort them, each once",
+                         (long long)step, (long long)config->steps[i - 1]);
+        if (step < config->max_iter)
+            schedule->steps[schedule->step_count++] = step;
+    }
+    if (schedule->step_count < config->step_count)
+        log_write(
+            log, MD_LOG_WARN,
+            "SOLVER.STEPS: what is not below SOLVER.MAX_ITER (%lld), such as %lld, has no effect",
+            (long long)config->max_iter, (long long)config->steps[schedule->step_count]);
+    return MD_OK;
+}
+
 md_status schedule_init(struct schedule *out, const struct solver_config *config,
                         const struct log *log)
 {
@@ -34,19 +54,7 @@ md_status schedule_init(struct schedule *out, const struct solver_config *config
              "a cosine from SOLVER.BASE_LR %g to BASE_LR_END %g; it must fall, to 0 or more",
              config->base_lr, config->base_lr_end);
     schedule.end = config->schedule == SCHEDULE_COSINE ? config->base_lr_end / config->base_lr : 0;
-    for (int i = 0; i < config->step_count; i++) {
-        int64_t step = config->steps[i];
-        if (i > 0 && step <= config->steps[i - 1])
-            FAIL(MD_EINVAL, "SOLVER.STEPS has %lld after %lld; sort them, each once",
-                 (long long)step, (long long)config->steps[i - 1]);
-        if (step < config->max_iter)
-            schedule.steps[schedule.step_count++] = step;
-        else
-            log_write(log, MD_LOG_WARN,
-                      "SOLVER.STEPS: %lld is not below SOLVER.MAX_ITER (%lld) "
-                      "and has no effect",
-                      (long long)step, (long long)config->max_iter);
-    }
+    TRY(take_steps(&schedule, config, log));
     *out = schedule;
 fail:
     return st;

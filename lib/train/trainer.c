@@ -213,8 +213,10 @@ static md_status after_step(struct trainer *trainer)
     TRY(validate_if_due(trainer));
     if (last || save || info->validated || is_period(LOG_PERIOD, info->iteration))
         TRY(trainer_write_lines(trainer));
-    if (save)
+    if (save) {
         TRY(trainer_save_last(trainer));
+        TRY(trainer_save_numbered(trainer));
+    }
     if (info->validated)
         TRY(trainer_plot(trainer));
 fail:

@@ -1,6 +1,7 @@
 /* trainer_files.c - what the training loop writes: checkpoints, metrics, logs, plots. */
 #include <math.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include "core/error.h"
 #include "core/strings.h"
@@ -89,6 +90,35 @@ static md_status write_shown(struct trainer *trainer, const char *path,
         st = checkpoint_write(trainer->options.detector, stream, path, content);
     md_status hidden = ema_hide(&trainer->ema, stream);
     return st == MD_OK ? hidden : st;
+}
+
+/* last.safetensors under a second name, which costs no room until `last` moves on; a copy where the
+ * file system knows no second names. */
+static md_status write_numbered(struct trainer *trainer)
+{
+    md_status st = MD_OK;
+    char *last = NULL, *numbered = NULL, name[32];
+    const struct run_folder *folder = &trainer->folder;
+    snprintf(name, sizeof name, "iter_%lld", (long long)trainer->info.iteration);
+    TRY(run_folder_checkpoint(folder, &last, "last"));
+    TRY(run_folder_checkpoint(folder, &numbered, name));
+    file_remove(numbered);
+    if (link(last, numbered) < 0)
+        TRY(trainer_save(trainer, numbered));
+    TRY(run_folder_prune(folder, trainer->options.typed.solver.max_to_keep));
+fail:
+    memory_free(trainer->memory, last);
+    memory_free(trainer->memory, numbered);
+    return st;
+}
+
+md_status trainer_save_numbered(struct trainer *trainer)
+{
+    bool saved = false;
+    if (!trainer->folder.path || trainer->options.typed.solver.max_to_keep == 0 ||
+        trainer->info.saved_iteration != trainer->info.iteration)
+        return MD_OK;
+    return forgive(trainer, write_numbered(trainer), &saved);
 }
 
 static md_status write_weights(struct trainer *trainer, const char *name)
@@ -197,6 +227,7 @@ md_status trainer_put_metrics(struct trainer *trainer, double seconds, double da
     TRY(put_losses(metrics, &info->losses, iteration));
     TRY(metrics_put(metrics, "lr", info->learning_rate, iteration, false));
     TRY(metrics_put(metrics, "data_time", data_seconds, iteration, true));
+    TRY(metrics_put(metrics, "rank_data_time", data_seconds, iteration, true)); /* one process */
     if (info->iteration - trainer->first_iteration >= WARM_UP_STEPS) {
         TRY(metrics_put(metrics, "time", seconds, iteration, true));
         TRY(metrics_put_eta(metrics, iteration, info->max_iter));
@@ -229,6 +260,9 @@ md_status trainer_write_lines(struct trainer *trainer)
     if (trainer->text.length == 0)
         return MD_OK;
     TRY(forgive(trainer, run_folder_append_metrics(&trainer->folder, &trainer->text), &saved));
+    buffer_clear(&trainer->text);
+    TRY(metrics_put_events(trainer->metrics, run_folder_clock(), &trainer->text));
+    TRY(forgive(trainer, run_folder_append_events(&trainer->folder, &trainer->text), &saved));
     if (info->iteration % LOG_PERIOD != 0 && info->iteration != info->max_iter && !info->validated)
         return MD_OK;
     TRY(forgive(trainer, write_my_log(trainer), &saved));

@@ -40,6 +40,8 @@ struct trainer {
 
 /* trainer_files.c: what the loop writes. A full disk is logged and counted, not a failure. */
 md_status trainer_save_last(struct trainer *trainer);
+/* After trainer_save_last: checkpoints/iter_N.safetensors, the oldest beyond MAX_TO_KEEP removed. */
+md_status trainer_save_numbered(struct trainer *trainer);
 md_status trainer_save_best(struct trainer *trainer, bool *saved);
 md_status trainer_save_final(struct trainer *trainer);
 /* The scalars of the last step; then, when `line`, the lines of metrics.json and the logs. */

@@ -88,6 +88,12 @@ START_TEST(configurations_need_their_arguments)
     NEEDS("md_config_get_int: out", md_config_get_int(w.config, "SEED", NULL));
     FAILS(MD_EINVAL, "has 8 bytes with its zero, size is 4",
           md_config_get_text(w.config, "INPUT.MASK_FORMAT", text, sizeof text));
+    size_t needed = 0;
+    NEEDS("md_config_dump: config", md_config_dump(NULL, text, sizeof text, NULL));
+    NEEDS("md_config_dump: out", md_config_dump(w.config, NULL, 1, NULL));
+    FAILS(MD_EINVAL, "with its zero, size is 4",
+          md_config_dump(w.config, text, sizeof text, &needed));
+    ck_assert_uint_gt(needed, 1000);
     ck_assert_str_eq(text, "abc");
     ck_assert_int_eq(number, 5);
     ck_assert_ptr_null(out);

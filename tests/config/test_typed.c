@@ -159,14 +159,14 @@ START_TEST(other_values_as_structs)
         {typed.input.min_size_train_range, 1},
         {typed.input.min_size_train_count, 2},
         {typed.solver.weight_decay_bias, 0},
-        {typed.solver.step_count, 2},
+        {typed.solver.step_count, 3}, /* what is too late is the schedule's to say */
         {(double)typed.solver.steps[1], 270000},
         {typed.solver.best_metric, BEST_AP50},
         {(double)typed.solver.early_stop_patience, 3},
         {typed.model.fpn_fuse_avg, 1},
     };
     CHECK_PAIRS(pairs);
-    ck_assert_int_eq(at.warnings, 1);
+    ck_assert_int_eq(at.warnings, 0);
     case_end(&at);
 }
 END_TEST

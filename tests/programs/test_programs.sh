@@ -33,6 +33,8 @@ expect_exit "md-fps: no weights file" 3 none.safetensors "$bin/md-fps" --weights
 expect_exit "md-fps: other number types" 2 "not supported on this device" "$bin/md-fps" --dtype bf16
 expect_exit "md-fps: a size in words" 2 "HEIGHTxWIDTH" "$bin/md-fps" --size large
 expect_exit "md-fps: a size with a tail" 2 "HEIGHTxWIDTH" "$bin/md-fps" --size 128x128x3
+expect_exit "md-fps: settings that would be ignored" 2 "settings are for --config" \
+    "$bin/md-fps" --weights "$top/none.safetensors" MODEL.RPN.NMS_THRESH 0.5
 expect_output "md-doctor: the engine works here" "works" "$bin/md-doctor"
 
 # ---- md-fps -----------------------------------------------------------------------------------
@@ -57,11 +59,35 @@ between_50_and_100() {
 }
 expect_ok "md-fps: as many detections as promised" between_50_and_100
 
+# ---- configuration ----------------------------------------------------------------------------
+
+# What is printed is a configuration again, and prints the same.
+print_config() { "$bin/md-train" --print-config --config "$1" SOLVER.BASE_LR 0.003 > "$2"; }
+print_twice() {
+    print_config tiny "$top/one.yaml" && print_config "$top/one.yaml" "$top/two.yaml" &&
+        cmp "$top/one.yaml" "$top/two.yaml" && grep -q '^  BASE_LR: 0.003$' "$top/one.yaml"
+}
+expect_ok "md-train: --print-config reads back" print_twice
+expect_output "md-train: --print-config counts the classes of the data" "NUM_CLASSES: 2" \
+    "$bin/md-train" --print-config --train toy:2:1 --config tiny
+expect_exit "md-train: --print-config of a bad setting" 2 "did you mean SOLVER.BASE_LR" \
+    "$bin/md-train" --print-config SOLVER.BASE_LT 1
+
 # ---- train, find, measure ---------------------------------------------------------------------
 
 expect_ok "md-train: toy data" train toy:8:1 "$run" --val toy:4:2
 expect_ok "md-train: wrote its model" test -s "$model"
 expect_ok "md-train: wrote its numbers" test -s "$run/metrics.json"
+one_event_file() { [ "$(find "$run" -name 'events.out.tfevents.*' | wc -l)" -eq 1 ]; }
+expect_ok "md-train: wrote its events" one_event_file
+late_steps() { # the warning comes once from training, and from nothing else
+    "$bin/md-train" --threads 1 --train toy:2:1 --output "$top/late" --config tiny SOLVER.MAX_ITER 2 2>&1 |
+        grep -c 'SOLVER.STEPS' > "$top/count"
+    "$bin/md-infer" --weights "$top/late/checkpoints/final.safetensors" --output "$top/late/out" \
+        tests/image/samples 2>&1 | grep -c 'SOLVER.STEPS' >> "$top/count"
+    [ "$(tr '\n' ' ' < "$top/count")" = "1 0 " ]
+}
+expect_ok "md-train: steps that are too late are said once" late_steps
 expect_exit "md-train: the folder is taken" 2 "run" train toy:8:1 "$run"
 expect_output "md-eval: table" "|  AP   |" "$bin/md-eval" --quiet --weights "$model" --data toy:4:3 --json "$top/e.json"
 expect_output "md-eval: confusions" "truth \\ found" "$bin/md-eval" --quiet --weights "$model" --data toy:4:3

@@ -4,6 +4,7 @@
 
 #include "core/error.h"
 #include "suite.h"
+#include "support/event_log.h"
 #include "support/failing_memory.h"
 #include "train/metrics.h"
 
@@ -112,6 +113,34 @@ START_TEST(json_lines_have_sorted_keys_and_one_iteration_each)
 }
 END_TEST
 
+START_TEST(events_are_what_json_says)
+{
+    setup();
+    struct event_log log = {.count = 0};
+    for (int i = 0; i < 20; i++) {
+        put("total_loss", i, i, true);
+        put("nan", NAN, i, true);
+    }
+    put("bbox/AP", 31.5, 20, false);
+    ck_assert_int_eq(metrics_put_json(metrics, &text), MD_OK);
+    buffer_clear(&text); /* each of the two keeps its own place */
+    ck_assert_int_eq(metrics_put_events(metrics, 1.5e9, &text), MD_OK);
+    event_log_read(&log, text.data, text.length);
+    ck_assert_int_eq(log.count, 3);
+    ck_assert_str_eq(log.items[0].tag, "nan");
+    ck_assert(isnan(log.items[0].value));
+    ck_assert_str_eq(log.items[1].tag, "total_loss");
+    ck_assert_double_eq((double)log.items[1].value, 9.5);
+    ck_assert_int_eq(log.items[1].step, 19);
+    ck_assert_str_eq(log.items[2].tag, "bbox/AP");
+    ck_assert_int_eq(log.items[2].step, 20);
+    buffer_clear(&text);
+    ck_assert_int_eq(metrics_put_events(metrics, 1.5e9, &text), MD_OK);
+    ck_assert_uint_eq(text.length, 0);
+    teardown();
+}
+END_TEST
+
 START_TEST(log_line_is_detectron2s)
 {
     setup();
@@ -162,6 +191,7 @@ static md_status use(struct memory *with)
         TRY(metrics_put(one, name, 1.0, 0, true));
     }
     TRY(metrics_put_json(one, &line));
+    TRY(metrics_put_events(one, 1.0, &line));
     TRY(metrics_put_line(one, 0, 1.0, &line));
 fail:
     metrics_free(one);
@@ -183,5 +213,5 @@ END_TEST
 
 SUITE("train/metrics", TEST(median_is_of_the_last_20_iterations), TEST(means_and_latest),
       TEST(misuse_is_refused), TEST(json_lines_have_sorted_keys_and_one_iteration_each),
-      TEST(log_line_is_detectron2s), TEST(an_empty_history_has_a_line),
-      TEST(no_failing_allocation_leaks))
+      TEST(events_are_what_json_says), TEST(log_line_is_detectron2s),
+      TEST(an_empty_history_has_a_line), TEST(no_failing_allocation_leaks))
