@@ -116,22 +116,25 @@ fail:
 /* ---- which files ---------------------------------------------------------- */
 
 /* A line of ImageSets: an id, or an id and how one class is in the image (1, -1, 0). */
-static void cut_flag(const struct voc_data *data, char *line)
+static md_status cut_flag(const struct voc_data *data, char *line)
 {
+    char *path = NULL;
     char *blank = line;
     for (char *c = line; *c; c++)
         if (*c == ' ' || *c == '\t')
             blank = c;
-    if (blank == line || (strcmp(blank + 1, "1") != 0 && strcmp(blank + 1, "-1") != 0 &&
-                          strcmp(blank + 1, "0") != 0))
-        return;
-    char *path = NULL;
-    if (memory_printf(data->how->memory, &path, "%s/%s.xml", data->annotations, line) == MD_OK &&
-        file_exists(path))
-        blank = NULL;
+    const char *flag = blank + 1;
+    if (blank == line ||
+        (strcmp(flag, "1") != 0 && strcmp(flag, "-1") != 0 && strcmp(flag, "0") != 0))
+        return MD_OK;
+    md_status st = memory_printf(data->how->memory, &path, "%s/%s.xml", data->annotations, line);
+    if (st < 0)
+        return st;
+    bool whole = file_exists(path); /* a name that ends so */
     memory_free(data->how->memory, path);
-    while (blank && blank > line && (blank[0] == ' ' || blank[0] == '\t'))
-        *blank-- = '\0';
+    for (; !whole && blank > line && (*blank == ' ' || *blank == '\t'); blank--)
+        *blank = '\0';
+    return MD_OK;
 }
 
 static md_status read_line(struct voc_data *data, const char *list, size_t line, const char *text,
@@ -142,11 +145,11 @@ static md_status read_line(struct voc_data *data, const char *list, size_t line,
     md_status st = memory_printf(memory, &id, "%.*s", (int)length, text);
     if (st < 0)
         return st;
-    cut_flag(data, id);
-    if (!path_stays_inside(data->annotations, id))
+    st = cut_flag(data, id);
+    if (st == MD_OK && !path_stays_inside(data->annotations, id))
         st = ERROR(MD_EFORMAT, "%s:%zu: \"%s\" leads out of %s; name files inside it", list, line,
                    id, data->annotations);
-    else
+    else if (st == MD_OK)
         st = read_one(data, id);
     memory_free(memory, id);
     if (st == MD_EIO || st == MD_ENOTFOUND)
