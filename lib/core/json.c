@@ -226,11 +226,13 @@ static md_status take_number(struct json *json)
     md_status st = MD_OK;
     bool whole;
     TRY(pass_number(json, &whole));
+    json->token = JSON_NUMBER;
+    if (json->skipping)
+        return MD_OK;
     buffer_clear(&json->text);
     TRY(buffer_append(&json->text, json->begin, (size_t)(json->at - json->begin)));
     json->integer = 0;
     json->is_integer = whole && parse_int64(json->text.data, &json->integer);
-    json->token = JSON_NUMBER;
     if (!parse_double(json->text.data, &json->number) || !isfinite(json->number))
         return json_fail(json, "the number %.40s is beyond the range of a double", json->text.data);
 fail:
@@ -351,8 +353,10 @@ md_status json_skip(struct json *json)
         TRY(json_next(json));
     if (json->token != JSON_OBJECT_BEGIN && json->token != JSON_ARRAY_BEGIN)
         return MD_OK;
+    json->skipping = true;
     for (int inside = json->depth; json->depth >= inside;)
         TRY(json_next(json));
 fail:
+    json->skipping = false;
     return st;
 }

@@ -32,13 +32,15 @@ struct json {
     int             depth;     /* containers open */
     unsigned char   stack[64]; /* their brackets */
     bool            expect_value, expect_comma;
+    bool            skipping; /* within json_skip: numbers are spelt, not computed */
 };
 
 /* Strict RFC 8259 in UTF-8. Names that come twice in an object are the caller's to judge. */
 void      json_open(struct json *json, struct memory *memory, const char *name, const void *bytes,
                     size_t size);
 md_status json_next(struct json *json); /* sets json->token and its value */
-/* To the last token of the value whose first token is current, or of the current key's value. */
+/* To the last token of the value whose first token is current, or of the current key's value. What
+ * is passed over must be JSON, but its numbers may have any size. */
 md_status json_skip(struct json *json);
 /* MD_EFORMAT with "name:line:column: " of the current token in front. */
 md_status json_fail(const struct json *json, const char *format, ...)

@@ -77,6 +77,33 @@ md_status builder_add_annotation(struct dataset_builder *builder, size_t image,
     return MD_OK;
 }
 
+md_status builder_reserve(struct dataset_builder *builder, size_t annotation_count)
+{
+    md_status st = MD_OK;
+    if (annotation_count <= builder->annotation_capacity)
+        return MD_OK;
+    TRY(memory_resize(builder->memory, &builder->annotations, annotation_count,
+                      sizeof *builder->annotations));
+    TRY(memory_resize(builder->memory, &builder->owners, annotation_count,
+                      sizeof *builder->owners));
+    builder->annotation_capacity = annotation_count;
+fail:
+    return st;
+}
+
+md_status builder_set_outlines(struct dataset_builder *builder, const struct outline_file *file)
+{
+    const char *path = NULL;
+    if (!file->path)
+        return MD_OK;
+    md_status st = arena_copy_string(&builder->arena, &path, file->path, strlen(file->path));
+    if (st < 0)
+        return st;
+    builder->outlines = *file;
+    builder->outlines.path = path;
+    return MD_OK;
+}
+
 md_status builder_add_class(struct dataset_builder *builder, const char *name, int64_t id)
 {
     size_t count = builder->class_count;
@@ -148,6 +175,7 @@ md_status builder_finish(struct dataset_builder *builder, const char *folder,
         .class_ids = builder->class_ids,
         .class_count = (int)builder->class_count,
         .folder = folder_copy,
+        .outlines = builder->outlines,
         .store = store,
     };
     if (source)

@@ -16,6 +16,7 @@ struct dataset_builder {
     const char          **class_names;
     int64_t              *class_ids;
     size_t                class_count, class_capacity;
+    struct outline_file   outlines; /* the data set's; the path lives as long as the builder's names */
 };
 
 void builder_init(struct dataset_builder *builder, struct memory *memory);
@@ -26,6 +27,10 @@ md_status builder_add_image(struct dataset_builder *builder, const char *name, i
 void      builder_set_origin(struct dataset_builder *builder, const char *file, size_t line);
 md_status builder_add_annotation(struct dataset_builder *builder, size_t image,
                                  const struct annotation *annotation);
+/* Room for that many annotations in all, where the number is known. */
+md_status builder_reserve(struct dataset_builder *builder, size_t annotation_count);
+/* Notes the file of the outlines; copies the path. */
+md_status builder_set_outlines(struct dataset_builder *builder, const struct outline_file *file);
 md_status builder_add_class(struct dataset_builder *builder, const char *name, int64_t id);
 /* Annotations go to their images and keep their order there. `folder` (copied) or `source` (taken,
  * closed with the last dataset that uses it, but not when this fails) says where pixels come from;

@@ -7,6 +7,7 @@
 #include "core/strings.h"
 #include "data/builder.h"
 #include "data/coco_reader.h"
+#include "data/outlines.h"
 #include "data/problems.h"
 #include "data/store.h"
 
@@ -223,6 +224,10 @@ static md_status add_annotation(struct coco_data *data, const struct coco_annota
                                     .id = from->id};
     if (lists->problems)
         annotation.line = (uint32_t)line_at(&data->lines, lists, from->offset);
+    if (from->outline_size > 0) {
+        annotation.outline_at = from->offset + from->outline_at;
+        annotation.outline_size = from->outline_size;
+    }
     memcpy(annotation.box, from->box,
            sizeof annotation.box); /* unclipped: AP is defined on the file's boxes */
     return builder_add_annotation(&data->builder, (size_t)(image - lists->images), &annotation);
@@ -241,9 +246,11 @@ static md_status build(struct coco_data *data, const struct log *log, struct dat
     TRY(add_images(data));
     TRY(add_classes(data));
     TRY(check_annotation_ids(lists));
+    TRY(builder_reserve(&data->builder, lists->annotation_count));
     for (size_t i = 0; i < lists->annotation_count; i++)
         TRY(problem_pass_over(lists->problems, lists->path,
                               add_annotation(data, &lists->annotations[i], &checks.clipped)));
+    coco_lists_drop(&data->lists); /* sorting needs the room */
     TRY(builder_finish(&data->builder, data->folder, NULL, &dataset));
     if (lists->problems) {
         *out = dataset;
@@ -265,13 +272,19 @@ static md_status open_file(struct coco_data *data, struct memory *memory, const 
                            struct dataset **out)
 {
     struct file_bytes bytes = {0};
+    struct outline_file outlines = {0};
     md_status st = file_map(&bytes, memory, path);
     if (st < 0)
         return st;
     coco_lists_init(&data->lists, memory, path);
     data->lists.problems = problems;
+    data->lists.file = &bytes;
     builder_init(&data->builder, memory);
-    st = coco_read(&data->lists, bytes.data, bytes.size);
+    st = outline_file_note(&outlines, path);
+    if (st == MD_OK)
+        st = builder_set_outlines(&data->builder, &outlines);
+    if (st == MD_OK)
+        st = coco_read(&data->lists, bytes.data, bytes.size);
     if (st == MD_OK && problems)
         st = arena_copy_string(&data->builder.arena, &data->origin, path, strlen(path));
     if (st == MD_OK)

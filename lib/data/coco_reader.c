@@ -178,6 +178,27 @@ static md_status read_category(struct coco_lists *lists, struct json *json, size
     return st;
 }
 
+/* Polygons or runs: only where they stand. */
+static md_status read_outline(struct json *json, struct coco_annotation *out)
+{
+    md_status st = json_next(json);
+    const char *from = json->begin;
+    if (st < 0 || json->token == JSON_NULL)
+        return st;
+    if (json->token != JSON_ARRAY_BEGIN && json->token != JSON_OBJECT_BEGIN)
+        return json_fail(json, "\"segmentation\" must be a list of polygons or an object of runs");
+    st = json_skip(json);
+    if (st < 0)
+        return st;
+    size_t at = (size_t)(from - json->start) - out->offset;
+    size_t size = (size_t)(json->at - from);
+    if (at > UINT32_MAX || size > UINT32_MAX)
+        return json_fail(json, "the \"segmentation\" is too long");
+    out->outline_at = (uint32_t)at;
+    out->outline_size = (uint32_t)size;
+    return MD_OK;
+}
+
 /* What an annotation must have, and what stands there. */
 struct annotation_fields {
     bool id, image_id, category_id, bbox, area;
@@ -213,7 +234,9 @@ static md_status annotation_value(struct json *json, struct coco_annotation *out
         return read_flag(json, "iscrowd", &out->crowd);
     if (strcmp(key, "difficult") == 0) /* Pascal VOC's, kept by our writer */
         return read_flag(json, "difficult", &out->difficult);
-    return json_skip(json); /* segmentation, keypoints, ... */
+    if (strcmp(key, "segmentation") == 0)
+        return read_outline(json, out);
+    return json_skip(json); /* keypoints, ... */
 }
 
 static md_status read_annotation(struct coco_lists *lists, struct json *json, size_t offset)
@@ -269,6 +292,18 @@ static md_status pass_over(struct coco_lists *lists, struct json *json, const st
     return problem_pass_over(lists->problems, lists->path, error_restore(MD_EFORMAT, error));
 }
 
+enum { FORGET_BYTES = 4 << 20 };
+
+/* The file may be larger than memory. */
+static void forget_read(struct coco_lists *lists, const struct json *json)
+{
+    size_t at = (size_t)(json->at - json->start);
+    if (!lists->file || at - lists->forgotten < FORGET_BYTES)
+        return;
+    file_bytes_forget(lists->file, json->start + lists->forgotten, at - lists->forgotten);
+    lists->forgotten = at;
+}
+
 static md_status read_list(struct coco_lists *lists, struct json *json, const char *key,
                            element_fn *element)
 {
@@ -289,6 +324,7 @@ static md_status read_list(struct coco_lists *lists, struct json *json, const ch
             st = pass_over(lists, json, &start, st);
         if (st < 0)
             return st;
+        forget_read(lists, json);
     }
 }
 
@@ -350,6 +386,13 @@ md_status coco_read(struct coco_lists *lists, const void *bytes, size_t size)
     md_status st = read_document(lists, &json);
     json_close(&json);
     return st;
+}
+
+void coco_lists_drop(struct coco_lists *lists)
+{
+    memory_free(lists->memory, lists->annotations);
+    lists->annotations = NULL;
+    lists->annotation_count = lists->annotation_capacity = 0;
 }
 
 void coco_lists_free(struct coco_lists *lists)

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 
 #include "core/arena.h"
+#include "core/file.h"
 
 struct problem_list;
 
@@ -28,6 +29,7 @@ struct coco_annotation {
     float   area;
     bool    crowd, difficult;
     size_t  offset;
+    uint32_t outline_at, outline_size; /* its "segmentation", bytes behind `offset`; size 0: none */
 };
 
 /* Lists may come in any order; memory holds these arrays and names, nothing else of the file. */
@@ -37,6 +39,8 @@ struct coco_lists {
     struct problem_list    *problems; /* not NULL: bad elements become entries and are passed over */
     const char             *text;
     size_t                  size;
+    const struct file_bytes *file;      /* may be NULL; pages that were read are given back */
+    size_t                  forgotten;  /* bytes of it */
     struct arena            names;
     struct coco_image      *images;
     size_t                  image_count, image_capacity;
@@ -48,6 +52,7 @@ struct coco_lists {
 
 void      coco_lists_init(struct coco_lists *lists, struct memory *memory, const char *path);
 md_status coco_read(struct coco_lists *lists, const void *bytes, size_t size); /* bytes are borrowed */
+void      coco_lists_drop(struct coco_lists *lists); /* the annotations, when they have been taken over */
 void      coco_lists_free(struct coco_lists *lists);
 size_t    coco_line(const struct coco_lists *lists, size_t offset); /* counted from 1 */
 

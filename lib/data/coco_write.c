@@ -1,6 +1,7 @@
 /* coco_write.c - a data set as a COCO file: one element a line, so that a line names one. */
 #include "core/error.h"
 #include "core/json.h"
+#include "data/outlines.h"
 #include "data/write.h"
 
 static md_status put_categories(struct text_file *file, const struct dataset *dataset)
@@ -58,10 +59,16 @@ fail:
     return st;
 }
 
-static md_status put_annotation(struct buffer *text, const struct dataset *dataset,
+struct coco_job {
+    const struct dataset *dataset;
+    struct file_bytes outlines;
+};
+
+static md_status put_annotation(struct buffer *text, const struct coco_job *job,
                                 const struct dataset_image *image,
                                 const struct annotation *annotation)
 {
+    const struct dataset *dataset = job->dataset;
     md_status st = MD_OK;
     TRY(buffer_printf(text, "\n{\"id\": %lld, \"image_id\": %lld, \"category_id\": %lld, ",
                       (long long)annotation->id, (long long)image->id,
@@ -70,14 +77,20 @@ static md_status put_annotation(struct buffer *text, const struct dataset *datas
     TRY(put_box(text, annotation->box));
     TRY(buffer_puts(text, ", \"area\": "));
     TRY(put_coordinate(text, 0, annotation->area, NULL));
-    TRY(buffer_printf(text, ", \"iscrowd\": %d%s}", annotation->crowd,
+    TRY(buffer_printf(text, ", \"iscrowd\": %d%s", annotation->crowd,
                       annotation->difficult ? ", \"difficult\": 1" : ""));
+    if (annotation->outline_size > 0) {
+        TRY(buffer_puts(text, ", \"segmentation\": "));
+        TRY(outline_put(text, &job->outlines, annotation));
+    }
+    TRY(buffer_puts(text, "}"));
 fail:
     return st;
 }
 
-static md_status put_annotations(struct text_file *file, const struct dataset *dataset)
+static md_status put_annotations(struct text_file *file, const struct coco_job *job)
 {
+    const struct dataset *dataset = job->dataset;
     md_status st = MD_OK;
     bool first = true;
     TRY(buffer_puts(&file->text, "\"annotations\": ["));
@@ -86,8 +99,7 @@ static md_status put_annotations(struct text_file *file, const struct dataset *d
         for (size_t k = 0; k < image->count; k++) {
             TRY(buffer_puts(&file->text, first ? "" : ","));
             first = false;
-            TRY(put_annotation(&file->text, dataset, image,
-                               &dataset->annotations[image->first + k]));
+            TRY(put_annotation(&file->text, job, image, &dataset->annotations[image->first + k]));
             TRY(text_file_spill(file));
         }
     }
@@ -100,7 +112,9 @@ md_status coco_write(const struct write_job *job)
 {
     md_status st = MD_OK;
     struct text_file file = {.file.fd = -1};
+    struct coco_job coco = {.dataset = job->dataset};
     buffer_init(&file.text, job->memory);
+    TRY(outlines_map(&coco.outlines, job->dataset));
     TRY(write_prepare(job, job->target));
     if (job->second)
         TRY(write_images(job, job->second));
@@ -108,9 +122,10 @@ md_status coco_write(const struct write_job *job)
     TRY(buffer_puts(&file.text, "{\"info\": {\"description\": \"written by mdet\"},\n"));
     TRY(put_categories(&file, job->dataset));
     TRY(put_images(&file, job->dataset));
-    TRY(put_annotations(&file, job->dataset));
+    TRY(put_annotations(&file, &coco));
     TRY(text_file_commit(&file));
 fail:
     text_file_close(&file);
+    file_bytes_free(&coco.outlines);
     return st;
 }

@@ -301,6 +301,7 @@ md_status dataset_take(const struct dataset *dataset, const uint32_t *images, si
         for (size_t k = 0; k < image->count; k++)
             TRY(builder_add_annotation(&builder, i, &dataset->annotations[image->first + k]));
     }
+    TRY(builder_set_outlines(&builder, &dataset->outlines));
     TRY(builder_finish(&builder, dataset->folder, NULL, &part));
     const struct dataset_store *store = dataset->store;
     struct dataset_store *part_store = part->store;

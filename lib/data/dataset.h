@@ -18,6 +18,15 @@ struct annotation {
     float   area;     /* the file's (COCO "area"), else the box's */
     uint32_t line;    /* of the file of annotations; 0: not kept */
     int64_t id;       /* the file's (COCO), else 1, 2, ... */
+    uint64_t outline_at;   /* its polygons or runs in dataset.outlines: data/outlines.h */
+    uint32_t outline_size; /* 0: none */
+};
+
+/* The file that holds the outlines of a data set, and what tells it from a changed one. */
+struct outline_file {
+    const char *path; /* NULL: no outlines */
+    size_t      size;
+    int64_t     seconds, nanoseconds; /* of its last change */
 };
 
 struct dataset_image {
@@ -50,6 +59,7 @@ struct dataset {
     int                   class_count;
     const char           *folder;      /* of the images; NULL with a source */
     struct dataset_source source;
+    struct outline_file   outlines;
     void                 *store;       /* private: what the pointers above point into */
 };
 
