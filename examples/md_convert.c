@@ -12,12 +12,12 @@ static const char help[] =
     "file. Writes .safetensors, or a .pth or .pt that torch.load(weights_only=True) opens: the suffix of\n"
     "OUT decides. Nothing in a pickle is run.\n\n"
     "  --list            prints names, shapes and types, and writes nothing\n"
-    "  --names N         detectron2: names become Detectron2's; keep: all stays as it is, momentum too\n"
+    "  --names N         detectron2: names become Detectron2's; keep: all stays, momentum too\n"
     "                    (detectron2; with --list keep)\n"
     "  --from P          whose names IN has, if judging by them is wrong: caffe2, torchvision,\n"
     "                    detectron2 (auto)\n"
-    "  --config C        a preset or YAML file: says how IN fits this model. If it fits as a whole, OUT\n"
-    "                    carries the configuration; md-infer, md-eval, md-train --weights take it\n" CLI_COMMON_HELP
+    "  --config C        a preset or YAML file: says how IN fits this model. If all of it fits, OUT\n"
+    "                    carries the configuration; md-infer and md-train --weights take it\n" CLI_COMMON_HELP
     "\nExit codes: 0 done, 1 failure, 2 bad usage, 3 bad data or OUT cannot be written, 4 memory.\n";
 
 struct arguments {
