@@ -171,8 +171,10 @@ $(BUILD)/tests/%: tests/%.c $(TEST_SUPPORT) $(INTERNAL)
 	    $(TEST_SUPPORT) $(INTERNAL) $(LINK) $(CHECK_LIBS) $(LIBS)
 
 # A script that runs make must find the same configuration.
-RUN_TESTS := CC="$(CC)" CFLAGS="$(CFLAGS)" LDFLAGS="$(LDFLAGS)" MODE=$(MODE) ONEDNN=$(ONEDNN) OPENMP=$(OPENMP) \
-             JPEG=$(JPEG) PNG=$(PNG) EXPAT=$(EXPAT) JOBS=$(JOBS) BUILD=$(BUILD) sh tools/run_tests.sh
+PATIENCE ?= $(if $(filter asan tsan,$(MODE)),8,1)# times the seconds that a case may take
+RUN_TESTS = CK_TIMEOUT_MULTIPLIER=$(PATIENCE) \
+            CC="$(CC)" CFLAGS="$(CFLAGS)" LDFLAGS="$(LDFLAGS)" MODE=$(MODE) ONEDNN=$(ONEDNN) OPENMP=$(OPENMP) \
+            JPEG=$(JPEG) PNG=$(PNG) EXPAT=$(EXPAT) JOBS=$(JOBS) BUILD=$(BUILD) sh tools/run_tests.sh
 
 test: $(TESTS) $(REPLAYS) lib programs
 	@$(RUN_TESTS) $(TESTS) $(TEST_SCRIPTS)
@@ -194,8 +196,9 @@ VALGRIND_RUNS := $(filter-out %/test_out_of_memory,\
                    $(foreach t,$(VALGRIND_TESTS),$(filter $(BUILD)/tests/$(t)%,$(TESTS)))) \
                  tests/programs/memcheck.sh
 # oneDNN's wider code reads past the end of its own packed blocks, in whole vectors.
+test-valgrind: PATIENCE := 50
 test-valgrind: $(filter-out %.sh,$(VALGRIND_RUNS)) programs
-	@RUNNER="$(VALGRIND)" CK_TIMEOUT_MULTIPLIER=50 DNNL_MAX_CPU_ISA=SSE41 ONEDNN_MAX_CPU_ISA=SSE41 \
+	@RUNNER="$(VALGRIND)" DNNL_MAX_CPU_ISA=SSE41 ONEDNN_MAX_CPU_ISA=SSE41 \
 	    $(RUN_TESTS) $(VALGRIND_RUNS)
 
 # ---- fuzzing: tests/fuzz/fuzz_X.c, its seeds corpus/X/ and words X.dict; nothing else to edit -
