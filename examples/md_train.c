@@ -93,10 +93,18 @@ static int parse(struct cli *cli, struct arguments *a, int argc, char **argv)
     return -1;
 }
 
-static bool is_own_weights(const char *path)
+/* Do the weights bring their configuration? What of these cannot be read, its import will tell. */
+static bool is_own_weights(md_context *context, const char *path)
 {
+    md_weights *weights = NULL;
     const char *dot = path ? strrchr(path, '.') : NULL;
-    return dot && strcmp(dot, ".safetensors") == 0;
+    if (!dot || strcmp(dot, ".safetensors") == 0)
+        return dot != NULL;
+    if (md_weights_open(&weights, context, path) < 0)
+        return false;
+    bool own = md_weights_metadata(weights, "config") != NULL;
+    md_weights_free(weights);
+    return own;
 }
 
 /* The configuration, in this order: --config, the resumed run's, the weights'. */
@@ -108,7 +116,7 @@ static md_status configure(md_config **out, md_context *context, const struct ar
     snprintf(path, sizeof path, "%s/config.yaml", a->output ? a->output : "");
     if (a->resume && a->output && access(path, R_OK) == 0)
         return cli_config(out, context, path, a->pairs, a->pair);
-    if (!is_own_weights(a->weights))
+    if (!is_own_weights(context, a->weights))
         return cli_config(out, context, "faster_rcnn_R_50_FPN_3x", a->pairs, a->pair);
 
     md_model *model = NULL;

@@ -83,6 +83,10 @@ last=$top/run/checkpoints/last.safetensors
 expect_output "start weights with an iteration: it is said" "checkpoint at iteration 2; its weights alone" \
     train "$top/run2" --weights "$last"
 expect_ok "a checkpoint" convert "$last" "$top/l.pth"
+expect_ok "a .pth brings its configuration along" "$bin/md-train" --quiet --threads 1 --train toy:4:1 \
+    --output "$top/run3" --weights "$top/l.pth" SOLVER.MAX_ITER 1
+expect_output "and it is the one it was made with" "STEM_OUT_CHANNELS: $(sed -n 's/.*STEM_OUT_CHANNELS: //p' "$top/run/config.yaml")" \
+    cat "$top/run3/config.yaml"
 no_momentum() { ! list "$1" | grep -q momentum; }
 expect_ok "without momentum" no_momentum "$top/l.pth"
 expect_output "unless all is kept" "momentum/" list "$last"
