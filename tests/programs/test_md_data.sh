@@ -70,6 +70,10 @@ for format in $through; do
     expect_ok "split: $format" data split "$from" --val 0.2 --output "$top/$format-parts" --images copy
     expect_output "check: the parts of $format" "0 errors, 0 warnings" \
         data check "$format:$top/$format-parts:train" "$format:$top/$format-parts:val"
+    expect_ok "training on $format" "$bin/md-train" --quiet --threads 1 --config tiny \
+        --train "$format:$top/$format-parts:train" --val "$format:$top/$format-parts:val" \
+        --output "$top/$format-run" SOLVER.MAX_ITER 2 SOLVER.STEPS '()' INPUT.MIN_SIZE_TRAIN '(64,)' \
+        INPUT.MIN_SIZE_TEST 64
 done
 expect_ok "convert: back to CSV" data convert "$from" "csv:$top/round.csv"
 sorted() { sed 1d "$1" | sort; }
