@@ -5,174 +5,182 @@
 #include <unistd.h>
 
 #include "support/cli.h"
+#include "support/machine.h"
+#include "support/self_test.h"
 
 static const char help[] =
-    "Usage: md-doctor\n"
-    "Says what this build and machine have, what is missing, and how to get it.\n\n"
+    "Usage: md-doctor [--json]\n"
+    "Says what this build and machine have, what is missing, and how to get it. Trains three steps on\n"
+    "the CPU and on the slow reference, and compares them.\n\n"
+    "  --json            the same as one JSON object\n"
     "  --version, --help\n"
-    "\nExit codes: 0 the engine works here, 2 bad usage, 4 it does not.\n";
+    "\nExit codes: 0 the CPU works and nothing that it needs is missing, 1 not so, 2 bad usage.\n";
 
-/* ---- processor ---------------------------------------------------------------------------- */
+/* A part that a build can do without, at a price. */
+static const struct remedy {
+    const char *part, *price, *command;
+    bool needed; /* without it the CPU path is not whole */
+} remedies[] = {
+    {"oneDNN", "convolutions are several times slower", "apt-get install libdnnl-dev && make",
+     true},
+    {"OpenMP", "one core does all the work", "apt-get install libgomp1 && make CC=gcc", true},
+    {"libjpeg", "JPEG is read by slower code", "apt-get install libjpeg62-turbo-dev && make",
+     false},
+    {"libpng", "PNG is read by slower code", "apt-get install libpng-dev && make", false},
+};
+enum { REMEDY_COUNT = sizeof remedies / sizeof remedies[0] };
 
-struct processor {
-    char model[256];
-    char flags[8192];
+struct findings {
+    struct machine machine;
+    struct self_test test;
+    const struct remedy *missing[REMEDY_COUNT];
+    int missing_count;
+    bool whole, cuda_built;
 };
 
-/* The text behind the colon of a line such as "model name : X". */
-static bool take_field(const char *line, const char *name, char *out, size_t size)
+static void look(struct findings *f)
 {
-    const char *colon = strchr(line, ':');
-    if (strncmp(line, name, strlen(name)) != 0 || !colon)
-        return false;
-    snprintf(out, size, "%s", colon + 1 + strspn(colon + 1, " \t"));
-    out[strcspn(out, "\n")] = '\0';
-    return true;
-}
-
-static struct processor read_processor(void)
-{
-    struct processor p = {"unknown", ""};
-    char line[sizeof p.flags];
-    FILE *file = fopen("/proc/cpuinfo", "r");
-    if (!file)
-        return p;
-    for (bool more = true; more && fgets(line, sizeof line, file);) {
-        take_field(line, "model name", p.model, sizeof p.model);
-        more = !take_field(line, "flags", p.flags, sizeof p.flags) &&
-               !take_field(line, "Features", p.flags, sizeof p.flags);
-    }
-    fclose(file);
-    return p;
-}
-
-static bool has_word(const char *text, const char *word)
-{
-    size_t length = strlen(word);
-    for (const char *at = text; (at = strstr(at, word)) != NULL; at += length)
-        if ((at == text || at[-1] == ' ') && (at[length] == ' ' || at[length] == '\0'))
-            return true;
-    return false;
-}
-
-static void print_processor(void)
-{
-    static const struct {
-        const char *flag, *name;
-    } features[] = {{"avx2", "AVX2"},         {"fma", "FMA"},
-                    {"avx512f", "AVX-512"},   {"avx512_bf16", "AVX-512 bf16"},
-                    {"amx_bf16", "AMX bf16"}, {"asimd", "NEON"}};
-    struct processor p = read_processor();
-    printf("processor    %s, %ld cores\n", p.model, sysconf(_SC_NPROCESSORS_ONLN));
-    printf("features    ");
-    for (size_t i = 0; i < sizeof features / sizeof features[0]; i++)
-        if (has_word(p.flags, features[i].flag))
-            printf(" %s", features[i].name);
-    printf("\n");
-    long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
-    printf("memory       %.1f GiB\n", (double)pages * (double)page / 1073741824.0);
-}
-
-/* ---- devices ------------------------------------------------------------------------------ */
-
-/* Returns whether a GPU is among them. */
-static bool print_devices(void)
-{
-    bool gpu = false;
+    const char *name, *version;
+    f->whole = true;
+    for (size_t i = 0; (name = md_build_part(i, &version)) != NULL; i++)
+        for (int k = 0; k < REMEDY_COUNT; k++)
+            if (!version && strcmp(name, remedies[k].part) == 0) {
+                f->missing[f->missing_count++] = &remedies[k];
+                f->whole = f->whole && !remedies[k].needed;
+            }
     for (size_t i = 0; i < md_device_count(); i++) {
         md_device_info info;
-        if (md_device_query(i, &info) < 0)
-            continue;
-        printf("device       %-8s %s", info.name, info.description);
-        if (info.memory_total > 0)
-            printf(", %.1f GiB, %.1f free", (double)info.memory_total / 1073741824.0,
-                   (double)info.memory_free / 1073741824.0);
-        printf("\n");
-        gpu = gpu || strncmp(info.name, "cuda", 4) == 0;
+        if (md_device_query(i, &info) >= 0 && strncmp(info.name, "cuda", 4) == 0)
+            f->cuda_built = true;
     }
-    return gpu;
+    machine_look(&f->machine);
+    self_test_run(&f->test);
+    f->whole = f->whole && f->test.passed;
 }
 
-/* ---- what is missing ---------------------------------------------------------------------- */
+/* ---- for people --------------------------------------------------------------------------- */
 
-static int print_missing(bool gpu)
+static void print_build(void)
 {
-    static const struct {
-        const char *part, *remedy;
-    } parts[] = {
-        {"oneDNN",
-         "the CPU is several times slower; install libdnnl-dev (Debian), then build again"},
-        {"OpenMP", "one core does all work; install libgomp1 or libomp-dev, then build again"},
-        {"libjpeg", "JPEG is read by built-in code, slower; install libjpeg-dev, then build again"},
-        {"libpng", "PNG is read by built-in code, slower; install libpng-dev, then build again"},
-        {"expat", "Pascal VOC data sets are refused; install libexpat1-dev, then build again"},
-    };
-    const char *build = md_build_info();
-    int missing = 0;
-    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++)
-        if (!strstr(build, parts[i].part)) {
-            printf("missing      %s: %s\n", parts[i].part, parts[i].remedy);
-            missing++;
+    const char *name, *version, *between = "libraries    ";
+    printf("mdet         %s", md_version_string());
+    for (size_t i = 0; (name = md_build_part(i, &version)) != NULL; i++) {
+        if (i < 2)
+            printf(", %s", version); /* the compiler and the mode */
+        else if (version) {
+            printf("%s%s%s %s", i == 2 ? "\n" : "", between, name, version);
+            between = ", ";
         }
-    bool built = strstr(build, "cuda") || strstr(build, "CUDA");
-    bool driver = access("/dev/nvidiactl", F_OK) == 0;
-    if (driver && !built) {
-        printf("missing      CUDA: there is an NVIDIA GPU, and this build is for the CPU alone\n");
-        missing++;
-    } else if (driver && !gpu) {
-        printf("missing      a GPU that answers: see whether nvidia-smi lists one\n");
-        missing++;
     }
-    if (missing > 0)
-        printf(
-            "remedy       `make setup` in the source folder runs tools/setup.sh, which installs\n"
-            "             what the build can use; then make\n");
-    return missing;
+    printf("\nbackends     ");
+    for (size_t i = 0; i < md_device_count(); i++) {
+        md_device_info info;
+        if (md_device_query(i, &info) >= 0)
+            printf("%s%s", i ? ", " : "", info.name);
+    }
+    printf("\n");
 }
 
-/* ---- does it work ------------------------------------------------------------------------- */
-
-static int try_engine(struct cli *cli)
+static void print_machine(const struct findings *f)
 {
-    md_context *context = NULL;
-    md_config *config = NULL;
-    md_model *model = NULL;
-    md_context_options options = md_context_options_default();
-    options.log = cli_log;
-    options.log_user = cli;
-    double start = cli_seconds();
-    md_status status = md_context_create(&context, &options);
-    if (status >= 0)
-        status = md_config_create(&config, context, "tiny");
-    if (status >= 0)
-        status = md_model_create(&model, context, config);
-    if (status >= 0)
-        printf("works        a small network was built on %s in %.0f ms\n",
-               md_context_device(context), 1e3 * (cli_seconds() - start));
+    const struct machine *m = &f->machine;
+    printf("processor    %s, %d of %d cores usable\n", m->model, m->usable, m->cores);
+    printf("features     %s\n", *m->features ? m->features : "none that matter here");
+    printf("memory       %.1f GiB, %.1f free\n", m->memory_total, m->memory_free);
+    if (m->gpu_count == 0)
+        printf("GPU          none\n");
+    for (int i = 0; i < m->gpu_count; i++)
+        printf("GPU          %s, driver %s%s\n", m->gpus[i], *m->driver ? m->driver : "unknown",
+               f->cuda_built ? "" : "; not used, this build computes on the CPU");
+}
+
+static void print_end(const struct findings *f)
+{
+    for (int i = 0; i < f->missing_count; i++)
+        printf("missing      %s: %s\n             %s\n", f->missing[i]->part, f->missing[i]->price,
+               f->missing[i]->command);
+    if (f->missing_count == 0)
+        printf("missing      nothing\n");
+    if (f->test.passed)
+        printf("self-test    passed: three training steps on cpu and ref agree to %.0e, %.1f s\n",
+               f->test.difference, f->test.seconds);
     else
-        cli_fail(cli, status);
-    md_model_free(model);
-    md_config_free(config);
-    md_context_free(context);
-    return status >= 0 ? CLI_DONE : CLI_DEVICE;
+        printf("self-test    FAILED: %s\n", f->test.reason);
+    printf("%s\n", f->whole ? "\nThe CPU path is whole." : "\nThe CPU path is not whole.");
+}
+
+/* ---- for programs ------------------------------------------------------------------------- */
+
+static void put_text(const char *before, const char *text)
+{
+    printf("%s", before);
+    if (text)
+        cli_put_json(stdout, text);
+    else
+        printf("null");
+}
+
+static void print_json(const struct findings *f)
+{
+    const struct machine *m = &f->machine;
+    const char *name, *version;
+    put_text("{\"version\": ", md_version_string());
+    printf(", \"build\": {");
+    for (size_t i = 0; (name = md_build_part(i, &version)) != NULL; i++) {
+        put_text(i ? ", " : "", name);
+        put_text(": ", version);
+    }
+    printf("}, \"backends\": [");
+    for (size_t i = 0; i < md_device_count(); i++) {
+        md_device_info info;
+        if (md_device_query(i, &info) >= 0)
+            put_text(i ? ", " : "", info.name);
+    }
+    put_text("], \"processor\": ", m->model);
+    put_text(", \"features\": ", m->features);
+    printf(", \"cores\": %d, \"usable_cores\": %d", m->cores, m->usable);
+    printf(", \"memory_gib\": %.3f, \"free_gib\": %.3f, \"gpus\": [", m->memory_total,
+           m->memory_free);
+    for (int i = 0; i < m->gpu_count; i++)
+        put_text(i ? ", " : "", m->gpus[i]);
+    put_text("], \"driver\": ", *m->driver ? m->driver : NULL);
+    printf(", \"missing\": [");
+    for (int i = 0; i < f->missing_count; i++) {
+        put_text(i ? ", {\"part\": " : "{\"part\": ", f->missing[i]->part);
+        put_text(", \"command\": ", f->missing[i]->command);
+        printf("}");
+    }
+    printf("], \"self_test\": {\"passed\": %s", f->test.passed ? "true" : "false");
+    printf(", \"seconds\": %.3f", f->test.seconds);
+    put_text(", \"reason\": ", f->test.passed ? NULL : f->test.reason);
+    printf("}, \"whole\": %s}\n", f->whole ? "true" : "false");
 }
 
 int main(int argc, char **argv)
 {
-    static const struct option options[] = {CLI_OPTIONS};
+    static const struct option options[] = {{"json", no_argument, NULL, 'j'}, CLI_OPTIONS};
     struct cli cli;
+    struct findings findings = {0};
+    bool json = false;
     cli_init(&cli, "md-doctor", help);
     for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {
-        int code = cli_option(&cli, c);
+        int code = -1;
+        if (c == 'j')
+            json = true;
+        else
+            code = cli_option(&cli, c);
         if (code >= 0)
             return code;
     }
     if (optind < argc)
         return cli_usage(&cli, "%s: no argument is wanted", argv[optind]);
-    printf("mdet         %s (%s)\n", md_version_string(), md_build_info());
-    print_processor();
-    bool gpu = print_devices();
-    if (print_missing(gpu) == 0)
-        printf("missing      nothing\n");
-    return try_engine(&cli);
+    look(&findings);
+    if (json) {
+        print_json(&findings);
+    } else {
+        print_build();
+        print_machine(&findings);
+        print_end(&findings);
+    }
+    return findings.whole ? CLI_DONE : CLI_FAILURE;
 }

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include "config/config_case.h"
+#include "core/file.h"
 #include "support/failing_memory.h"
 #include "support/temp_dir.h"
 
@@ -195,6 +196,38 @@ START_TEST(a_file_warns_where_it_differs)
 }
 END_TEST
 
+/* Where Detectron2's own dumps of these models differ from the one in detectron2_dump.yaml. */
+START_TEST(dumps_of_other_models_merge)
+{
+    static const char cascade[] =
+        "MODEL:\n  MASK_ON: true\n  RPN: {POST_NMS_TOPK_TRAIN: 2000}\n"
+        "  ROI_BOX_CASCADE_HEAD:\n    BBOX_REG_WEIGHTS:\n    - &id001\n      - 10.0\n      - 10.0\n"
+        "      - 5.0\n      - 5.0\n    - - 20.0\n      - 20.0\n      - 10.0\n      - 10.0\n    - - 30.0\n"
+        "      - 30.0\n      - 15.0\n      - 15.0\n    IOUS:\n    - 0.5\n    - 0.6\n    - 0.7\n"
+        "  ROI_BOX_HEAD:\n    BBOX_REG_WEIGHTS: *id001\n    CLS_AGNOSTIC_BBOX_REG: true\n"
+        "  ROI_HEADS: {NAME: CascadeROIHeads}\n";
+    static const char *const names[] = {"faster_rcnn_R_50_FPN_3x", "faster_rcnn_X_101_32x8d_FPN_3x",
+                                        "mask_rcnn_X_101_32x8d_FPN_3x",
+                                        "cascade_mask_rcnn_R_50_FPN_3x"};
+    case_start(&at, "faster_rcnn_R_50_FPN_3x");
+    ck_assert_int_eq(case_merge(&at, cascade), MD_OK);
+    expect_text(&at, "MODEL.ROI_BOX_HEAD.BBOX_REG_WEIGHTS", "[10.0, 10.0, 5.0, 5.0]");
+    expect_text(&at, "MODEL.ROI_HEADS.NAME", "CascadeROIHeads");
+    case_end(&at);
+    if (!file_is_directory("../shared/reference/config-dumps"))
+        SKIP("the dumps are not here: ../shared/reference/config-dumps");
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        char path[128];
+        snprintf(path, sizeof path, "../shared/reference/config-dumps/%s.yaml", names[i]);
+        case_start(&at, path);
+        ck_assert_int_eq(at.warnings, 1); /* MODEL.DEVICE: dumped where there was no GPU */
+        expect_text(&at, "MODEL.MASK_ON", strstr(names[i], "mask") ? "True" : "False");
+        expect_text(&at, "MODEL.RESNETS.DEPTH", strstr(names[i], "101") ? "101" : "50");
+        case_end(&at);
+    }
+}
+END_TEST
+
 static const char sample[] =
     "_BASE_: tiny\nSOLVER:\n  STEPS: (1, 2)\n  BASE_LR: 1e-3\nMODEL:\n  PIXEL_MEAN: &m [1.0, 2.0, 3.0]\n"
     "  PIXEL_STD: *m\n  WEIGHTS: \"a \\u00fc b\"\nSEED: 3\n";
@@ -240,5 +273,5 @@ END_TEST
 SUITE("config/config_merge", TEST(detectron2_file_with_tuples_as_text), TEST(nulls_and_strings),
       TEST(a_refused_text_changes_nothing), TEST(base_chain_is_relative_and_comes_first),
       TEST(base_may_be_a_preset), TEST(base_cycles_and_lengths_are_refused),
-      TEST(files_that_cannot_be_read), TEST(a_file_warns_where_it_differs), TEST(cut_anywhere),
-      TEST(memory_may_run_out))
+      TEST(files_that_cannot_be_read), TEST(a_file_warns_where_it_differs),
+      TEST(dumps_of_other_models_merge), TEST(cut_anywhere), TEST(memory_may_run_out))
