@@ -220,7 +220,8 @@ START_TEST(dumps_of_other_models_merge)
         char path[128];
         snprintf(path, sizeof path, "../shared/reference/config-dumps/%s.yaml", names[i]);
         case_start(&at, path);
-        ck_assert_int_eq(at.warnings, 1); /* MODEL.DEVICE: dumped where there was no GPU */
+        /* MODEL.DEVICE was cpu, and MODEL.WEIGHTS may not be the default. */
+        ck_assert_int_eq(at.warnings, strstr(names[i], "101") ? 2 : 1);
         expect_text(&at, "MODEL.MASK_ON", strstr(names[i], "mask") ? "True" : "False");
         expect_text(&at, "MODEL.RESNETS.DEPTH", strstr(names[i], "101") ? "101" : "50");
         case_end(&at);
