@@ -82,6 +82,9 @@ static void decode_all(struct decoder *decoder, md_image *out)
     png_structp png = decoder->png;
     png_set_read_fn(png, decoder, on_read);
     png_set_user_limits(png, IMAGE_MAX_PIXELS, IMAGE_MAX_PIXELS);
+    /* All but the picture is passed over: libpng would allocate the length that an eXIf chunk
+     * claims before it looks whether the file is that long. */
+    png_set_keep_unknown_chunks(png, PNG_HANDLE_CHUNK_NEVER, NULL, -1);
     png_read_info(png, decoder->info);
     ask_for_rgb(decoder);
     int passes = png_set_interlace_handling(png);

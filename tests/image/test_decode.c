@@ -374,7 +374,40 @@ START_TEST(formats_convert_and_rows_flip)
 }
 END_TEST
 
-SUITE("image/decode", LOOP(pixels_as_pillow, 0, SAMPLE_COUNT),
+static void *alloc_little(void *user, size_t bytes, size_t alignment)
+{
+    size_t *most = user;
+    *most = bytes > *most ? bytes : *most;
+    size_t rounded = (bytes + alignment - 1) / alignment * alignment;
+    return bytes > 1 << 20 ? NULL : aligned_alloc(alignment, rounded ? rounded : alignment);
+}
+
+static void free_little(void *user, void *memory, size_t bytes)
+{
+    (void)user;
+    (void)bytes;
+    free(memory);
+}
+
+/* A find of the fuzzer: 114 bytes whose eXIf chunk claims 1.4 GB, which libpng then allocated. */
+START_TEST(png_exif_longer_than_the_file)
+{
+    size_t most = 0;
+    struct memory memory;
+    struct file_bytes bytes;
+    md_image image = {0};
+    memory_init(&memory, &(md_allocator){alloc_little, free_little, &most});
+    ck_assert_int_eq(file_read(&bytes, &memory,
+                               "tests/fuzz/corpus/image/png_exif_longer_than_the_file.png", 1024),
+                     MD_OK);
+    ck_assert_int_eq(image_decode(&image, &memory, "x.png", bytes.data, bytes.size), MD_EFORMAT);
+    ck_assert_uint_le(most, 1 << 20);
+    file_bytes_free(&bytes);
+    ck_assert_uint_eq(atomic_load(&memory.live_blocks), 0);
+}
+END_TEST
+
+SUITE("image/decode", TEST(png_exif_longer_than_the_file), LOOP(pixels_as_pillow, 0, SAMPLE_COUNT),
       LOOP(cut_off_at_every_byte, 0, SAMPLE_COUNT), LOOP(any_byte_changed, 0, SAMPLE_COUNT),
       LOOP(no_failure_of_memory_leaks, 0, SAMPLE_COUNT), TEST(damaged_scans_give_no_picture),
       TEST(sizes_in_headers_are_judged_before_pixels), TEST(other_content_is_named),
