@@ -16,9 +16,8 @@ struct run_folder {
     const struct log *outer; /* the caller's; may be NULL */
     struct log        log;   /* to the caller and to log.txt; points to this struct */
     bool              torn;  /* the last append to metrics.json was cut off */
-    char             *events_path;  /* NULL: the next records begin a file */
-    int               events_files; /* begun by this process */
-    int64_t           resumed_at;   /* the next event file takes back what others say of later steps */
+    char             *events_path; /* NULL: the next records begin a file */
+    int64_t           resumed_at;  /* the next event file takes back what others say of later steps */
 };
 
 /* Makes the folder if need be and locks it against a second training. `overwrite` removes an

@@ -99,12 +99,16 @@ static md_status new_events(struct run_folder *folder, struct buffer *head)
 {
     md_status st = MD_OK;
     char host[65] = "localhost";
+    int number = 0;
     double now = run_folder_clock();
     if (gethostname(host, sizeof host - 1) < 0 || !*host || strchr(host, '/'))
         snprintf(host, sizeof host, "localhost");
-    TRY(memory_printf(folder->memory, &folder->events_path, "%s/" EVENTS "%010lld.%s.%ld.%d",
-                      folder->path, (long long)now, host, (long)getpid(), folder->events_files));
-    folder->events_files++;
+    do { /* a second training of this process may begin in the same second */
+        memory_free(folder->memory, folder->events_path);
+        folder->events_path = NULL;
+        TRY(memory_printf(folder->memory, &folder->events_path, "%s/" EVENTS "%010lld.%s.%ld.%d",
+                          folder->path, (long long)now, host, (long)getpid(), number++));
+    } while (access(folder->events_path, F_OK) == 0);
     TRY(event_put_version(head, now));
     if (folder->resumed_at > 0)
         TRY(event_put_restart(head, now, folder->resumed_at));
