@@ -236,7 +236,8 @@ void resnet_saved_free(struct resnet_saved *saved, struct memory *memory)
 
 /* ---- forward ------------------------------------------------------------------------------ */
 
-/* `out` is allocated by the caller: what lies behind it in the workspace can be given back. */
+/* `out` is allocated by the caller: what lies behind it in the workspace can be given back. Without
+ * `saved`, `out` may be `in`, if their shapes are the same. */
 static md_status block_forward(struct resnet_block *block, struct stream *stream,
                                struct workspace *workspace, struct tensor *out,
                                const struct tensor *in, struct resnet_block_saved *saved)
@@ -270,30 +271,25 @@ static struct shape block_output(const struct resnet_block *block, struct shape 
     return block->bottleneck ? conv_output(&block->conv3, mid) : mid;
 }
 
-/* Nothing saved: two maps of the stage's size take turns, so that the last block writes `out`. Each
- * is there from the first block on that writes it. `far`: `out` goes to the workspace's far end. */
+/* Nothing saved: the stage has one map, and each block adds to it in place. `far`: it is at the
+ * workspace's far end. */
 static md_status stage_forward(struct resnet_stage *stage, struct stream *stream,
                                struct workspace *workspace, struct tensor *out,
                                const struct tensor *in, bool far)
 {
     md_status st = MD_OK;
     struct shape shape = block_output(&stage->blocks[0], in->shape);
-    struct tensor spare, current = *in;
-    if (!far)
+    struct tensor current = *in;
+    if (far)
+        TRY(workspace_tensor_far(workspace, out, TENSOR_F32, shape));
+    else
         TRY(workspace_tensor(workspace, out, TENSOR_F32, shape));
-    size_t stage_mark = workspace_mark(workspace);
+    size_t mark = workspace_mark(workspace);
     for (int i = 0; i < stage->count; i++) {
-        struct tensor *to = (stage->count - 1 - i) % 2 == 0 ? out : &spare;
-        if (i < 2 && to == &spare)
-            TRY(workspace_tensor(workspace, to, TENSOR_F32, shape));
-        else if (i < 2 && far)
-            TRY(workspace_tensor_far(workspace, to, TENSOR_F32, shape));
-        size_t block_mark = workspace_mark(workspace);
-        TRY(block_forward(&stage->blocks[i], stream, workspace, to, &current, NULL));
-        workspace_rewind(workspace, block_mark);
-        current = *to;
+        TRY(block_forward(&stage->blocks[i], stream, workspace, out, &current, NULL));
+        workspace_rewind(workspace, mark);
+        current = *out;
     }
-    workspace_rewind(workspace, stage_mark);
 fail:
     return st;
 }

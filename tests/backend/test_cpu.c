@@ -160,6 +160,25 @@ START_TEST(grouped_convolution_at_all_sizes)
 }
 END_TEST
 
+/* Large enough for Winograd's: 256 tiles of 4x4. All remainders of tiles, and chunks that are not
+ * full. */
+START_TEST(convolution_of_large_images)
+{
+    const struct conv_case cases[] = {
+        {1, 64, 64, 32, 32, 3, {1, 1, 1}, false, false, false, false, false},
+        {1, 61, 66, 64, 32, 3, {1, 1, 1}, true, true, false, true, true},
+        {1, 66, 67, 32, 96, 3, {1, 1, 1}, true, true, true, true, false},
+        {3, 43, 35, 64, 64, 3, {1, 1, 2}, true, false, true, false, true},
+        {1, 1, 1024, 32, 64, 3, {1, 1, 1}, false, true, false, false, false},
+        {2, 1023, 2, 96, 96, 3, {1, 1, 3}, true, true, false, true, true},
+        {1, 50, 84, 256, 256, 3, {1, 1, 1}, false, true, false, true, false}, /* pyramid */
+        {1, 66, 67, 32, 32, 3, {1, 1, 4}, true, true, false, true, true},     /* groups of 8 */
+        {2, 63, 45, 80, 80, 3, {1, 1, 5}, true, true, true, true, false},     /* and of 16 */
+    };
+    compare(&cases[_i]);
+}
+END_TEST
+
 START_TEST(dense_convolution_of_the_network_s_kinds)
 {
     const struct conv_case cases[] = {
@@ -428,7 +447,7 @@ START_TEST(every_allocation_may_fail)
 END_TEST
 
 SUITE("backend/cpu", LOOP(grouped_convolution_at_all_sizes, 0, 5),
-      TEST(dense_convolution_of_the_network_s_kinds),
+      LOOP(convolution_of_large_images, 0, 9), TEST(dense_convolution_of_the_network_s_kinds),
       TEST(grouped_convolution_has_the_same_bits_on_any_number_of_threads),
       TEST(gradients_of_rois_have_the_same_bits_on_any_number_of_threads),
       LOOP(two_streams_at_once_do_as_one_alone, 0, 2),

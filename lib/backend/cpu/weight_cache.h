@@ -4,7 +4,11 @@
 
 #include "tensor/ops.h"
 
-enum packed_use { PACKED_FORWARD, PACKED_BACKWARD_INPUT, PACKED_GROUPED, PACKED_GROUPED_BACKWARD };
+enum packed_use {
+    PACKED_FORWARD, PACKED_BACKWARD_INPUT,
+    PACKED_GROUPED, PACKED_GROUPED_BACKWARD,
+    PACKED_WINOGRAD, PACKED_WINOGRAD_BACKWARD
+};
 
 /* One copy. `layout` tells the arrangements of one use apart. */
 struct packed {
