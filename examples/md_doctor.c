@@ -27,6 +27,7 @@ static const struct remedy {
     {"libjpeg", "JPEG is read by slower code", "apt-get install libjpeg62-turbo-dev && make",
      false},
     {"libpng", "PNG is read by slower code", "apt-get install libpng-dev && make", false},
+    {"expat", "Pascal VOC is not read", "apt-get install libexpat1-dev && make", false},
 };
 enum { REMEDY_COUNT = sizeof remedies / sizeof remedies[0] };
 

@@ -6,6 +6,9 @@
 #if MD_WITH_JPEG
 #include <jpeglib.h>
 #endif
+#if MD_WITH_EXPAT
+#include <expat.h>
+#endif
 #if MD_WITH_ONEDNN
 #include <dnnl_version.h>
 #endif
@@ -66,6 +69,11 @@
 #else
 #define PNG NULL
 #endif
+#if MD_WITH_EXPAT
+#define EXPAT TEXT(XML_MAJOR_VERSION) "." TEXT(XML_MINOR_VERSION) "." TEXT(XML_MICRO_VERSION)
+#else
+#define EXPAT NULL
+#endif
 
 const char *md_build_part(size_t index, const char **version)
 {
@@ -74,7 +82,8 @@ const char *md_build_part(size_t index, const char **version)
     } parts[] = {{"compiler", COMPILER},  {"mode", MODE},
                  {"oneDNN", ONEDNN},      {"OpenMP", OPENMP},
                  {"libjpeg", JPEG},       {"libpng", PNG},
-                 {"zlib", zlibVersion()}, {"libyaml", yaml_get_version_string()}};
+                 {"zlib", zlibVersion()}, {"libyaml", yaml_get_version_string()},
+                 {"expat", EXPAT}};
     if (index >= sizeof parts / sizeof parts[0])
         return NULL;
     if (version)

@@ -34,7 +34,7 @@ void voc_file_free(struct voc_file *file)
     voc_file_init(file, file->memory);
 }
 
-#ifdef MD_WITH_EXPAT
+#if MD_WITH_EXPAT
 #include <expat.h>
 
 /* The elements that mean something; where each may stand is in `places`. */
