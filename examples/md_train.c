@@ -12,7 +12,8 @@
 static const char help[] =
     "Usage: md-train --train SPEC --output DIR [options] [KEY VALUE ...]\n"
     "Trains a detector and keeps the model with the best validation loss.\n\n"
-    "  --train SPEC      csv:FILE.csv:IMAGE_DIR, coco:ANN.json:IMAGE_DIR, toy:COUNT:SEED\n"
+    "  --train SPEC      csv:FILE.csv:IMAGE_DIR, coco:ANN.json:IMAGE_DIR, voc:ROOT[:SPLIT],\n"
+    "                    yolo:DATA.yaml[:SPLIT], toy:COUNT:SEED\n"
     "  --val SPEC        data whose loss decides which model is best\n"
     "  --config C        preset or YAML file (that of --weights, or of the run when resuming)\n"
     "  --weights F       .pth, .pkl, .safetensors or .npz to start from\n"
