@@ -10,6 +10,7 @@
 #include "image/image.h"
 #include "suite.h"
 #include "support/failing_memory.h"
+#include "support/pictures.h"
 #include "support/temp_dir.h"
 
 static struct memory memory;
@@ -27,20 +28,6 @@ static md_status parsed(struct voc_file *file, const char *text, struct problem_
 }
 
 #ifdef MD_WITH_EXPAT
-
-static void put_picture(const char *name)
-{
-    md_image image;
-    ck_assert_int_eq(image_create(&image, &memory, 40, 30, MD_RGB8), MD_OK);
-    memset(image.data, 90, 40 * 30 * 3);
-    ck_assert_int_eq(image_save(&image, &memory, temp_path("%s", name)), MD_OK);
-    image_release(&image);
-}
-
-static void put_text(const char *name, const char *text)
-{
-    temp_file(name, text, strlen(text));
-}
 
 /* A folder as VOC has it, of three images; "b c" has a blank in its name and no <filename>. */
 static void make_folder(void)

@@ -9,23 +9,10 @@
 #include "image/image.h"
 #include "suite.h"
 #include "support/failing_memory.h"
+#include "support/pictures.h"
 #include "support/temp_dir.h"
 
 static struct memory memory;
-
-static void put_picture(const char *name)
-{
-    md_image image;
-    ck_assert_int_eq(image_create(&image, &memory, 40, 30, MD_RGB8), MD_OK);
-    memset(image.data, 90, 40 * 30 * 3);
-    ck_assert_int_eq(image_save(&image, &memory, temp_path("%s", name)), MD_OK);
-    image_release(&image);
-}
-
-static void put_text(const char *name, const char *text)
-{
-    temp_file(name, text, strlen(text));
-}
 
 static void make_folder(void)
 {

@@ -1,7 +1,7 @@
 /* winograd.c - Winograd convolution: packing, tiles and threads around the kernels.
  *
  * A chunk of tiles is transformed, multiplied and transformed back while it is in the cache: for
- * each group, [36][tiles][channels in] times [36][channels in][channels out]. */
+ * each unit of channels, [36][tiles][channels in] times [36][channels in][channels out]. */
 #include "backend/cpu/winograd.h"
 
 #include <string.h>
@@ -11,7 +11,7 @@
 #include "core/error.h"
 
 enum {
-    MIN_TILES = 256,     /* fewer do not pay for reading four times the weights */
+    MIN_TILES = 256,     /* of fewer, the gain is not worth four times the weights' memory */
     MAX_PAIRS = 1 << 16, /* channel pairs of a group: packed weights of 9 MiB */
     CHUNK_TILES = 2 * WINOGRAD_ROWS,
     MIN_CHANNELS = 512 /* to take at once, where there are groups */

@@ -8,7 +8,7 @@
 #include "backend/cpu/conv.h"
 
 /* Whether this processor does it and it pays: 3x3, stride 1, pad 1, whole vectors of channels, and
- * tiles enough to make up for weights that are four times as large. */
+ * tiles enough to be worth packed weights that are four times as large. */
 bool winograd_suits(const struct conv_shape *shape);
 
 struct winograd_conv {
