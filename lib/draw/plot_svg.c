@@ -65,7 +65,13 @@ static md_status put_rect(struct buffer *out, const struct plot_item *item)
     TRY(put_number(out, "\" width=\"", p[1].x - p[0].x));
     TRY(put_number(out, "\" height=\"", p[1].y - p[0].y));
     TRY(put_color(out, "fill", item->color));
-    TRY(buffer_puts(out, "/>\n"));
+    if (item->text) {
+        TRY(buffer_puts(out, "><title>"));
+        TRY(put_escaped(out, item->text));
+        TRY(buffer_puts(out, "</title></rect>\n"));
+    } else {
+        TRY(buffer_puts(out, "/>\n"));
+    }
 fail:
     return st;
 }
@@ -105,8 +111,16 @@ static md_status put_text(struct buffer *out, const struct plot_item *item)
     md_status st = MD_OK;
     if (!item->text[0])
         return MD_OK;
-    TRY(put_number(out, "<text x=\"", item->points->x));
-    TRY(put_number(out, "\" y=\"", item->points->y + 0.795f * item->size));
+    const struct plot_point *at = item->points;
+    if (item->upwards) {
+        /* Turned by itself, then moved, so that (0, 0) is the base line's start. */
+        TRY(put_number(out, "<text transform=\"translate(", at->x + 0.295f * item->size));
+        TRY(put_number(out, ",", at->y));
+        TRY(buffer_puts(out, ") rotate(-90)"));
+    } else {
+        TRY(put_number(out, "<text x=\"", at->x));
+        TRY(put_number(out, "\" y=\"", at->y + 0.795f * item->size));
+    }
     TRY(put_number(out, "\" font-size=\"", 0.88f * item->size));
     TRY(buffer_printf(out, "\" text-anchor=\"%s", anchors[item->anchor]));
     TRY(put_color(out, "fill", item->color));
@@ -132,19 +146,29 @@ static md_status put_item(struct buffer *out, const struct plot_item *item)
     return ERROR(MD_EINTERNAL, "plot shape %d", (int)item->shape);
 }
 
+md_status plot_list_put_svg(const struct plot_list *list, struct buffer *out)
+{
+    md_status st = MD_OK;
+    TRY(buffer_printf(out,
+                      "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%d\" height=\"%d\" "
+                      "viewBox=\"0 0 %d %d\" font-family=\"Helvetica, Arial, sans-serif\" "
+                      "fill=\"none\" stroke-linejoin=\"round\" role=\"img\" aria-label=\"",
+                      list->width, list->height, list->width, list->height));
+    TRY(put_escaped(out, list->title));
+    TRY(buffer_puts(out, "\">\n"));
+    for (size_t i = 0; i < list->count; i++)
+        TRY(put_item(out, &list->items[i]));
+    TRY(buffer_puts(out, "</svg>\n"));
+fail:
+    return st;
+}
+
 md_status plot_write_svg(const struct plot_list *list, struct memory *memory, const char *path)
 {
     md_status st = MD_OK;
     struct buffer out;
     buffer_init(&out, memory);
-    TRY(buffer_printf(
-        &out,
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%d\" height=\"%d\" viewBox=\"0 0 %d %d\" "
-        "font-family=\"Helvetica, Arial, sans-serif\" fill=\"none\" stroke-linejoin=\"round\">\n",
-        PLOT_WIDTH, PLOT_HEIGHT, PLOT_WIDTH, PLOT_HEIGHT));
-    for (size_t i = 0; i < list->count; i++)
-        TRY(put_item(&out, &list->items[i]));
-    TRY(buffer_puts(&out, "</svg>\n"));
+    TRY(plot_list_put_svg(list, &out));
     TRY(file_write(memory, path, out.data, out.length));
 fail:
     buffer_free(&out);
