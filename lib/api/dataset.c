@@ -166,7 +166,6 @@ static md_status add_image(struct dataset_builder *builder, const md_dataset_sou
         struct annotation to = {.box = {box->x0, box->y0, box->x1, box->y1},
                                 .class_id = from->class_id,
                                 .crowd = from->crowd,
-                                .area = (box->x1 - box->x0) * (box->y1 - box->y0),
                                 .id = (int64_t)builder->annotation_count + 1};
         TRY(builder_add_annotation(builder, index, &to));
     }

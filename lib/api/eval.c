@@ -1,9 +1,9 @@
-/* eval.c - md_evaluator and md_report: detections against a data set's truth. */
+/* eval.c - md_evaluator: gathers detections and measures them against a data set's truth. */
 #include "eval/coco_ap.h"
 
 #include <string.h>
 
-#include "api/internal.h"
+#include "api/report.h"
 #include "core/error.h"
 #include "data/builder.h"
 
@@ -13,16 +13,6 @@ struct md_evaluator {
     struct eval_detection *detections;
     size_t count, capacity;
     bool *added; /* [images of the data set] */
-};
-
-/* One block. */
-struct md_report {
-    md_context *context;
-    md_metrics metrics;
-    size_t classes;
-    double *class_ap, *class_ap50; /* [classes] */
-    uint64_t *confusion;           /* [classes + 1, classes + 1] */
-    uint64_t numbers[];            /* where the three lie */
 };
 
 /* ---- evaluator ---------------------------------------------------------------------------- */
@@ -86,6 +76,15 @@ static md_status check_detection(const md_evaluator *evaluator, const md_detecti
     return MD_OK;
 }
 
+/* As Detectron2 writes results: width and height are differences in float. */
+static void detection_box(double out[4], const md_box *box)
+{
+    out[0] = (double)box->x0;
+    out[1] = (double)box->y0;
+    out[2] = (double)(box->x1 - box->x0);
+    out[3] = (double)(box->y1 - box->y0);
+}
+
 md_status md_evaluator_add(md_evaluator *evaluator, size_t image_index,
                            const md_detections *detections)
 {
@@ -106,8 +105,8 @@ md_status md_evaluator_add(md_evaluator *evaluator, size_t image_index,
         evaluator->detections[evaluator->count + i] =
             (struct eval_detection){.image = (uint32_t)image_index,
                                     .class_id = from->class_id,
-                                    .box = {from->box.x0, from->box.y0, from->box.x1, from->box.y1},
-                                    .score = from->score};
+                                    .score = (double)from->score};
+        detection_box(evaluator->detections[evaluator->count + i].box, &from->box);
     }
     evaluator->count += added; /* all of an image, or none */
     evaluator->added[image_index] = true;
@@ -115,68 +114,16 @@ fail:
     return st;
 }
 
-/* ---- report ------------------------------------------------------------------------------- */
-
-static md_status report_alloc(md_report **out, md_context *context, size_t classes)
-{
-    md_report *report = NULL;
-    size_t numbers = 2 * classes + (classes + 1) * (classes + 1);
-    md_status st = memory_zeroed(&context->memory, &report, 1,
-                                 sizeof *report + numbers * sizeof *report->numbers);
-    if (st < 0)
-        return st;
-    report->context = context_retain(context);
-    report->classes = classes;
-    report->class_ap = (double *)(void *)report->numbers;
-    report->class_ap50 = report->class_ap + classes;
-    report->confusion = report->numbers + 2 * classes;
-    *out = report;
-    return MD_OK;
-}
-
-static void copy_metrics(md_report *report, const struct coco_result *result)
-{
-    const struct coco_metrics *from = &result->metrics;
-    report->metrics = (md_metrics){
-        .ap = from->ap,
-        .ap50 = from->ap50,
-        .ap75 = from->ap75,
-        .ap_small = from->ap_small,
-        .ap_medium = from->ap_medium,
-        .ap_large = from->ap_large,
-        .ar1 = from->ar1,
-        .ar10 = from->ar10,
-        .ar100 = from->ar100,
-        .ar_small = from->ar_small,
-        .ar_medium = from->ar_medium,
-        .ar_large = from->ar_large,
-    };
-    if (report->classes == 0)
-        return;
-    memcpy(report->class_ap, result->class_ap, report->classes * sizeof *report->class_ap);
-    memcpy(report->class_ap50, result->class_ap50, report->classes * sizeof *report->class_ap50);
-}
+/* ---- the whole ---------------------------------------------------------------------------- */
 
 md_status md_evaluator_finish(md_evaluator *evaluator, md_report **out)
 {
     md_status st = MD_OK;
-    md_report *report = NULL;
-    struct coco_result result = {0};
     TRY(GIVEN(evaluator));
     TRY(GIVEN(out));
-    md_context *context = evaluator->dataset->context;
-    const struct dataset *dataset = evaluator->dataset->dataset;
-    TRY(report_alloc(&report, context, (size_t)dataset->class_count));
-    TRY(coco_evaluate(&result, &context->memory, dataset, evaluator->detections, evaluator->count));
-    copy_metrics(report, &result);
-    coco_result_free(&result, &context->memory);
-    TRY(confusion_matrix(report->confusion, &context->memory, dataset, evaluator->detections,
-                         evaluator->count, evaluator->options.confusion_score,
-                         evaluator->options.confusion_iou));
-    *out = report;
-    return MD_OK;
+    TRY(report_create(out, evaluator->dataset, evaluator->detections, evaluator->count,
+                      &evaluator->options));
 fail:
-    md_report_free(report);
     return st;
 }
 
@@ -213,44 +160,4 @@ md_status md_evaluate(md_report **out, md_predictor *predictor, md_dataset *data
 fail:
     md_evaluator_free(evaluator);
     return st;
-}
-
-/* ---- results ------------------------------------------------------------------------------ */
-
-const md_metrics *md_report_metrics(const md_report *report)
-{
-    return report ? &report->metrics : NULL;
-}
-
-static double class_value(const md_report *report, const double *values, int class_id)
-{
-    return class_id < 0 || (size_t)class_id >= report->classes ? -1.0 : values[class_id];
-}
-
-double md_report_class_ap(const md_report *report, int class_id)
-{
-    return report ? class_value(report, report->class_ap, class_id) : -1.0;
-}
-
-double md_report_class_ap50(const md_report *report, int class_id)
-{
-    return report ? class_value(report, report->class_ap50, class_id) : -1.0;
-}
-
-const uint64_t *md_report_confusion(const md_report *report, size_t *n)
-{
-    if (!report)
-        return NULL;
-    if (n)
-        *n = report->classes + 1;
-    return report->confusion;
-}
-
-void md_report_free(md_report *report)
-{
-    if (!report)
-        return;
-    md_context *context = report->context;
-    memory_free(&context->memory, report);
-    context_release(context);
 }

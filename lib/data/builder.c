@@ -54,6 +54,24 @@ void builder_set_origin(struct dataset_builder *builder, const char *file, size_
     image->origin_line = line;
 }
 
+void annotation_measure(struct annotation *annotation)
+{
+    const float *box = annotation->box;
+    double *xywh = annotation->xywh;
+    for (int i = 0; i < 2; i++) {
+        xywh[i] = (double)box[i];
+        xywh[i + 2] = (double)box[i + 2] - (double)box[i];
+    }
+    if (annotation->area <= 0)
+        annotation->area = xywh[2] * xywh[3];
+}
+
+static bool unmeasured(const struct annotation *annotation)
+{
+    static const double nothing[4] = {0};
+    return memcmp(annotation->xywh, nothing, sizeof nothing) == 0;
+}
+
 md_status builder_add_annotation(struct dataset_builder *builder, size_t image,
                                  const struct annotation *annotation)
 {
@@ -72,6 +90,8 @@ md_status builder_add_annotation(struct dataset_builder *builder, size_t image,
         return st;
     builder->annotation_capacity = capacity;
     builder->annotations[count] = *annotation;
+    if (unmeasured(annotation))
+        annotation_measure(&builder->annotations[count]);
     builder->owners[count] = (uint32_t)image;
     builder->annotation_count++;
     return MD_OK;
@@ -126,9 +146,12 @@ md_status builder_add_class(struct dataset_builder *builder, const char *name, i
     return MD_OK;
 }
 
-/* Counting sort by owner, stable: first the counts, then each image's start, then the places. */
-static void place_annotations(struct dataset_builder *builder, struct annotation *sorted)
+/* Counting sort by owner, stable and in place: the counts, each image's start, each annotation's
+ * place (where its owner stood), and then every cycle of places is walked once. */
+static void place_annotations(struct dataset_builder *builder)
 {
+    uint32_t *places = builder->owners;
+    struct annotation *annotations = builder->annotations;
     for (size_t i = 0; i < builder->image_count; i++)
         builder->images[i].count = 0;
     for (size_t i = 0; i < builder->annotation_count; i++)
@@ -141,7 +164,17 @@ static void place_annotations(struct dataset_builder *builder, struct annotation
     }
     for (size_t i = 0; i < builder->annotation_count; i++) {
         struct dataset_image *image = &builder->images[builder->owners[i]];
-        sorted[image->first + image->count++] = builder->annotations[i];
+        places[i] = (uint32_t)(image->first + image->count++);
+    }
+    for (size_t i = 0; i < builder->annotation_count; i++) {
+        while (places[i] != i) {
+            uint32_t to = places[i];
+            struct annotation moved = annotations[to];
+            annotations[to] = annotations[i];
+            annotations[i] = moved;
+            places[i] = places[to];
+            places[to] = to;
+        }
     }
 }
 
@@ -150,11 +183,9 @@ md_status builder_finish(struct dataset_builder *builder, const char *folder,
 {
     md_status st = MD_OK;
     struct dataset *dataset = NULL;
-    struct annotation *sorted = NULL;
     const char *folder_copy = NULL;
     struct shared_source *shared = NULL;
     TRY(memory_zeroed(builder->memory, &dataset, 1, sizeof *dataset));
-    TRY(memory_alloc(builder->memory, &sorted, builder->annotation_count, sizeof *sorted));
     if (folder)
         TRY(arena_copy_string(&builder->arena, &folder_copy, folder, strlen(folder)));
     if (source)
@@ -162,14 +193,14 @@ md_status builder_finish(struct dataset_builder *builder, const char *folder,
     struct dataset_store *store = NULL;
     TRY(memory_zeroed(builder->memory, &store, 1, sizeof *store));
 
-    place_annotations(builder, sorted);
+    place_annotations(builder);
     store->arena = builder->arena;
     store->source = shared;
     *dataset = (struct dataset){
         .memory = builder->memory,
         .images = builder->images,
         .image_count = builder->image_count,
-        .annotations = sorted,
+        .annotations = builder->annotations,
         .annotation_count = builder->annotation_count,
         .class_names = builder->class_names,
         .class_ids = builder->class_ids,
@@ -180,14 +211,12 @@ md_status builder_finish(struct dataset_builder *builder, const char *folder,
     };
     if (source)
         dataset->source = *source;
-    memory_free(builder->memory, builder->annotations);
     memory_free(builder->memory, builder->owners);
     builder_init(builder, builder->memory);
     *out = dataset;
     return MD_OK;
 fail:
     memory_free(builder->memory, shared);
-    memory_free(builder->memory, sorted);
     memory_free(builder->memory, dataset);
     return st;
 }

@@ -25,6 +25,7 @@ md_status builder_add_image(struct dataset_builder *builder, const char *name, i
                             int width, int height);
 /* Where the last image added is named. `file` lives as long as the builder, then the data set. */
 void      builder_set_origin(struct dataset_builder *builder, const char *file, size_t line);
+/* An annotation whose xywh are all 0 is measured: annotation_measure. */
 md_status builder_add_annotation(struct dataset_builder *builder, size_t image,
                                  const struct annotation *annotation);
 /* Room for that many annotations in all, where the number is known. */

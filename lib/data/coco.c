@@ -205,8 +205,11 @@ static md_status add_annotation(struct coco_data *data, const struct coco_annota
     if (category->class_id < 0)
         return class_unknown(lists->path, coco_line(lists, from->offset), category->name,
                              data->classes, data->class_count);
+    const double *xywh = from->xywh;
+    const float corners[4] = {(float)xywh[0], (float)xywh[1], (float)(xywh[0] + xywh[2]),
+                              (float)(xywh[1] + xywh[3])};
     float box[4];
-    memcpy(box, from->box, sizeof box);
+    memcpy(box, corners, sizeof box);
     bool judged = image->width > 0 && !lists->problems;
     int changed = judged ? box_clip(box, image->width, image->height) : 0;
     if (changed < 0)
@@ -228,8 +231,8 @@ static md_status add_annotation(struct coco_data *data, const struct coco_annota
         annotation.outline_at = from->offset + from->outline_at;
         annotation.outline_size = from->outline_size;
     }
-    memcpy(annotation.box, from->box,
-           sizeof annotation.box); /* unclipped: AP is defined on the file's boxes */
+    memcpy(annotation.box, corners, sizeof corners); /* unclipped, as the file has it */
+    memcpy(annotation.xywh, from->xywh, sizeof annotation.xywh);
     return builder_add_annotation(&data->builder, (size_t)(image - lists->images), &annotation);
 }
 

@@ -259,11 +259,8 @@ static md_status read_annotation(struct coco_lists *lists, struct json *json, si
     if (absent)
         return json_fail(json, "the annotation has no \"%s\"", absent);
     const double *box = fields.box;
-    annotation.box[0] = (float)box[0];
-    annotation.box[1] = (float)box[1];
-    annotation.box[2] = (float)(box[0] + box[2]);
-    annotation.box[3] = (float)(box[1] + box[3]);
-    annotation.area = (float)(fields.area ? fields.area_value : box[2] * box[3]);
+    memcpy(annotation.xywh, box, sizeof annotation.xywh);
+    annotation.area = fields.area ? fields.area_value : box[2] * box[3];
     st = grow_array(lists->memory, &lists->annotations, lists->annotation_count,
                     &lists->annotation_capacity, sizeof annotation);
     if (st == MD_OK)

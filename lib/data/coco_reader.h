@@ -25,8 +25,8 @@ struct coco_category {
 
 struct coco_annotation {
     int64_t id, image_id, category_id;
-    float   box[4]; /* x0, y0, x1, y1 */
-    float   area;
+    double  xywh[4];
+    double  area;
     bool    crowd, difficult;
     size_t  offset;
     uint32_t outline_at, outline_size; /* its "segmentation", bytes behind `offset`; size 0: none */

@@ -1,6 +1,7 @@
 /* coco_write.c - a data set as a COCO file: one element a line, so that a line names one. */
 #include "core/error.h"
 #include "core/json.h"
+#include "core/strings.h"
 #include "data/outlines.h"
 #include "data/write.h"
 
@@ -42,11 +43,10 @@ fail:
 }
 
 /* [x, y, width, height], of which a reader makes the two corners again. */
-static md_status put_box(struct buffer *text, const float box[4])
+static md_status put_corners(struct buffer *text, const float box[4])
 {
     md_status st = MD_OK;
     double start[2];
-    TRY(buffer_puts(text, "["));
     for (int i = 0; i < 2; i++) {
         TRY(put_coordinate(text, 0, box[i], &start[i]));
         TRY(buffer_puts(text, ", "));
@@ -54,7 +54,43 @@ static md_status put_box(struct buffer *text, const float box[4])
     TRY(put_coordinate(text, start[0], box[2], NULL));
     TRY(buffer_puts(text, ", "));
     TRY(put_coordinate(text, start[1], box[3], NULL));
-    TRY(buffer_puts(text, "]"));
+fail:
+    return st;
+}
+
+/* A number that a person or program wrote with few digits comes back in the last bit with as few; one
+ * that was made of floats needs up to 17, of which the first few say it all. */
+static bool is_short(double value)
+{
+    char text[FORMAT_DOUBLE_BYTES];
+    double read = 0;
+    format_digits(text, 9, value);
+    return parse_double(text, &read) && read <= value && read >= value;
+}
+
+static md_status put_numbers(struct buffer *text, const double *values, int count)
+{
+    char number[FORMAT_DOUBLE_BYTES];
+    md_status st = MD_OK;
+    for (int i = 0; i < count && st == MD_OK; i++) {
+        format_double(number, values[i]);
+        st = buffer_printf(text, "%s%s", i ? ", " : "", number);
+    }
+    return st;
+}
+
+static md_status put_box(struct buffer *text, const struct annotation *annotation)
+{
+    const double *xywh = annotation->xywh;
+    double area = annotation->area;
+    md_status st = MD_OK;
+    TRY(buffer_puts(text, "\"bbox\": ["));
+    if (is_short(xywh[0]) && is_short(xywh[1]) && is_short(xywh[2]) && is_short(xywh[3]))
+        TRY(put_numbers(text, xywh, 4));
+    else
+        TRY(put_corners(text, annotation->box));
+    TRY(buffer_puts(text, "], \"area\": "));
+    TRY(is_short(area) ? put_numbers(text, &area, 1) : put_coordinate(text, 0, (float)area, NULL));
 fail:
     return st;
 }
@@ -73,10 +109,7 @@ static md_status put_annotation(struct buffer *text, const struct coco_job *job,
     TRY(buffer_printf(text, "\n{\"id\": %lld, \"image_id\": %lld, \"category_id\": %lld, ",
                       (long long)annotation->id, (long long)image->id,
                       (long long)dataset->class_ids[annotation->class_id]));
-    TRY(buffer_puts(text, "\"bbox\": "));
-    TRY(put_box(text, annotation->box));
-    TRY(buffer_puts(text, ", \"area\": "));
-    TRY(put_coordinate(text, 0, annotation->area, NULL));
+    TRY(put_box(text, annotation));
     TRY(buffer_printf(text, ", \"iscrowd\": %d%s", annotation->crowd,
                       annotation->difficult ? ", \"difficult\": 1" : ""));
     if (annotation->outline_size > 0) {

@@ -205,8 +205,6 @@ static md_status read_row(struct csv_data *data, size_t header_fields)
     st = row_class(data, &annotation.class_id);
     if (st < 0)
         return st;
-    annotation.area =
-        (annotation.box[2] - annotation.box[0]) * (annotation.box[3] - annotation.box[1]);
     annotation.line = (uint32_t)reader->row_line;
     return builder_add_annotation(&data->builder, image, &annotation);
 }

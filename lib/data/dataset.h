@@ -11,16 +11,20 @@
 struct problem_list;
 
 struct annotation {
-    float   box[4];   /* x0, y0, x1, y1 in pixels of the oriented image */
-    int     class_id; /* 0 .. class_count - 1 */
-    bool    crowd;
-    bool    difficult; /* as VOC has it: hard to see; a target like any other */
-    float   area;     /* the file's (COCO "area"), else the box's */
-    uint32_t line;    /* of the file of annotations; 0: not kept */
-    int64_t id;       /* the file's (COCO), else 1, 2, ... */
-    uint64_t outline_at;   /* its polygons or runs in dataset.outlines: data/outlines.h */
+    float    box[4];   /* x0, y0, x1, y1 in pixels of the oriented image */
+    int      class_id; /* 0 .. class_count - 1 */
+    bool     crowd;
+    bool     difficult;    /* as VOC has it: hard to see; a target like any other */
+    double   xywh[4];      /* the file's own numbers (COCO), else the box's: what AP is defined on */
+    double   area;         /* the file's (COCO "area"), else the box's */
+    uint32_t line;         /* of the file of annotations; 0: not kept */
     uint32_t outline_size; /* 0: none */
+    uint64_t outline_at;   /* its polygons or runs in dataset.outlines: data/outlines.h */
+    int64_t  id;           /* the file's (COCO), else 1, 2, ... */
 };
+
+/* xywh of the box; area too when it is 0. */
+void annotation_measure(struct annotation *annotation);
 
 /* The file that holds the outlines of a data set, and what tells it from a changed one. */
 struct outline_file {

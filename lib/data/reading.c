@@ -174,7 +174,8 @@ md_status boxes_clip(struct dataset *dataset, const char *path, size_t *clipped)
                     image->origin ? image->origin : path, annotation->line, box[0], box[1], box[2],
                     box[3], image->name, image->width, image->height);
             if (changed) {
-                annotation->area = (box[2] - box[0]) * (box[3] - box[1]);
+                annotation->area = 0; /* the clipped box's */
+                annotation_measure(annotation);
                 (*clipped)++;
             }
         }

@@ -66,7 +66,6 @@ static md_status add_image(struct dataset_builder *builder, const struct toy_sce
         const struct toy_face *face = &scene->faces[i];
         const float *box = face->box;
         struct annotation annotation = {.class_id = class_map[face->mask ? 0 : 1],
-                                        .area = (box[2] - box[0]) * (box[3] - box[1]),
                                         .id = (int64_t)builder->annotation_count + 1};
         memcpy(annotation.box, box, sizeof annotation.box);
         st = builder_add_annotation(builder, index, &annotation);

@@ -66,7 +66,6 @@ static md_status add_object(struct voc_data *data, size_t image, const char *pat
         return st;
     const float *box = object->box;
     memcpy(annotation.box, box, sizeof annotation.box);
-    annotation.area = (box[2] - box[0]) * (box[3] - box[1]);
     return builder_add_annotation(&data->builder, image, &annotation);
 }
 

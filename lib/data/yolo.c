@@ -52,7 +52,6 @@ static md_status add_line(struct yolo_data *data, size_t image, const char *path
         return MD_OK; /* of no use without its pixels; that is told */
     float *box = annotation.box;
     to_pixels(box, object.box, of->width, of->height);
-    annotation.area = (box[2] - box[0]) * (box[3] - box[1]);
     TRY(builder_add_annotation(&data->builder, image, &annotation));
 fail:
     return st;

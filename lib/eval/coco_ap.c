@@ -18,7 +18,7 @@ enum { RECALLS = 101 };
 struct entry {
     int class_id;
     uint32_t image;
-    float score;
+    double score;
     uint32_t index;
 };
 
@@ -186,7 +186,7 @@ static md_status match_class(struct evaluation *eval, struct run found, struct r
 }
 
 struct score_place {
-    float score;
+    double score;
     uint32_t place;
 };
 
@@ -262,7 +262,7 @@ static size_t count_positives(const struct evaluation *eval, struct run truth, i
     size_t positives = 0;
     for (size_t i = 0; i < truth.count; i++) {
         const struct annotation *annotation = &eval->dataset->annotations[truth.entries[i].index];
-        positives += !annotation->crowd && !coco_area_is_out((double)annotation->area, size);
+        positives += !annotation->crowd && !coco_area_is_out(annotation->area, size);
     }
     return positives;
 }

@@ -8,8 +8,8 @@
 struct eval_detection {
     uint32_t image; /* index in the dataset */
     int      class_id;
-    float    box[4]; /* x0, y0, x1, y1 */
-    float    score;
+    double   box[4]; /* x, y, width, height in pixels */
+    double   score;
 };
 
 /* -1 where there is nothing to measure. Fractions, not percent. */

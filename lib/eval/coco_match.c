@@ -18,29 +18,18 @@ bool coco_area_is_out(double area, int size)
     return area < low[size] || area > high[size];
 }
 
-/* Detections are stored as COCO results: x, y, width and height in float. */
-static void detection_size(const float box[4], double size[2])
+double box_iou(const double detection[4], const double truth[4], bool crowd)
 {
-    size[0] = (double)(box[2] - box[0]);
-    size[1] = (double)(box[3] - box[1]);
-}
-
-double box_iou(const float detection[4], const float truth[4], bool crowd)
-{
-    double size[2];
     double inside = 1;
-    double truth_area = 1;
-    detection_size(detection, size);
     for (int i = 0; i < 2; i++) {
-        double low = fmax((double)detection[i], (double)truth[i]);
-        double high = fmin((double)detection[i] + size[i], (double)truth[i + 2]);
+        double low = fmax(detection[i], truth[i]);
+        double high = fmin(detection[i] + detection[i + 2], truth[i] + truth[i + 2]);
         if (high - low <= 0)
             return 0;
         inside *= high - low;
-        truth_area *= (double)truth[i + 2] - (double)truth[i];
     }
-    double area = size[0] * size[1];
-    return inside / (crowd ? area : area + truth_area - inside);
+    double area = detection[2] * detection[3];
+    return inside / (crowd ? area : area + truth[2] * truth[3] - inside);
 }
 
 static md_status reserve(struct coco_scratch *scratch, size_t detections, size_t truths)
@@ -83,8 +72,7 @@ static size_t order_truths(uint32_t *order, const struct annotation *const *trut
     size_t end = 0;
     for (int ignored = 0; ignored < 2; ignored++) {
         for (size_t g = 0; g < count; g++)
-            if ((truths[g]->crowd || coco_area_is_out((double)truths[g]->area, size)) ==
-                (ignored == 1))
+            if ((truths[g]->crowd || coco_area_is_out(truths[g]->area, size)) == (ignored == 1))
                 order[end++] = (uint32_t)g;
         if (!ignored)
             counted = end;
@@ -142,7 +130,7 @@ md_status coco_match(struct coco_outcome *outcomes, struct coco_scratch *scratch
         outcomes[d] = (struct coco_outcome){.score = detections[d]->score, .rank = (uint8_t)d};
         for (size_t g = 0; g < truth_count; g++)
             scratch->iou[d * truth_count + g] =
-                box_iou(detections[d]->box, truths[g]->box, truths[g]->crowd);
+                box_iou(detections[d]->box, truths[g]->xywh, truths[g]->crowd);
     }
     for (int size = 0; size < COCO_AREAS; size++) {
         size_t counted =
@@ -150,9 +138,8 @@ md_status coco_match(struct coco_outcome *outcomes, struct coco_scratch *scratch
         for (int t = 0; t < COCO_THRESHOLDS && truth_count > 0; t++)
             match_at(outcomes, scratch, detection_count, truths, truth_count, counted, size, t);
         for (size_t d = 0; d < detection_count; d++) {
-            double extent[2];
-            detection_size(detections[d]->box, extent);
-            if (coco_area_is_out(extent[0] * extent[1], size))
+            const double *box = detections[d]->box;
+            if (coco_area_is_out(box[2] * box[3], size))
                 outcomes[d].ignored[size] |= (uint16_t)~outcomes[d].matched[size];
         }
     }

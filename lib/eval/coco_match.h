@@ -10,7 +10,7 @@ extern const double coco_thresholds[COCO_THRESHOLDS]; /* IoU .50 to .95 */
 
 /* A detection after matching. Sizes are 0 all, 1 small, 2 medium, 3 large. */
 struct coco_outcome {
-    float    score;
+    double   score;
     uint16_t matched[COCO_AREAS]; /* bit t: took a truth at threshold t */
     uint16_t ignored[COCO_AREAS]; /* bit t: counts neither way */
     uint8_t  rank;                /* by score, within image and class */
@@ -32,7 +32,7 @@ md_status coco_match(struct coco_outcome *outcomes, struct coco_scratch *scratch
 bool      coco_area_is_out(double area, int size);
 void      coco_scratch_free(struct coco_scratch *scratch);
 
-/* x0, y0, x1, y1. `crowd`: the share of the detection that lies in the truth. */
-double box_iou(const float detection[4], const float truth[4], bool crowd);
+/* x, y, width, height. `crowd`: the share of the detection that lies in the truth. */
+double box_iou(const double detection[4], const double truth[4], bool crowd);
 
 #endif

@@ -22,7 +22,7 @@ static int compare_image(const void *left, const void *right)
 
 struct pair {
     double iou;
-    float score;
+    double score;
     uint32_t detection, truth; /* places in the image's lists */
 };
 
@@ -80,7 +80,7 @@ static md_status list_pairs(struct confusion *confusion, const struct by_image *
     for (size_t d = 0; d < count; d++) {
         const struct eval_detection *detection = &confusion->detections[kept[d].index];
         for (size_t g = 0; g < truth_count; g++) {
-            double iou = truths[g].crowd ? 0 : box_iou(detection->box, truths[g].box, false);
+            double iou = truths[g].crowd ? 0 : box_iou(detection->box, truths[g].xywh, false);
             if (iou <= 0 || iou < (double)confusion->iou)
                 continue;
             const struct pair pair = {iou, detection->score, (uint32_t)d, (uint32_t)g};
@@ -94,11 +94,11 @@ static md_status list_pairs(struct confusion *confusion, const struct by_image *
     return MD_OK;
 }
 
-static bool in_crowd(const struct confusion *confusion, const float box[4],
+static bool in_crowd(const struct confusion *confusion, const double box[4],
                      const struct annotation *truths, size_t truth_count)
 {
     for (size_t g = 0; g < truth_count; g++) {
-        double share = truths[g].crowd ? box_iou(box, truths[g].box, true) : 0;
+        double share = truths[g].crowd ? box_iou(box, truths[g].xywh, true) : 0;
         if (share > 0 && share >= (double)confusion->iou)
             return true;
     }
@@ -146,7 +146,7 @@ static md_status keep_detections(struct confusion *confusion, size_t count, floa
                 "detection %zu is of image %u and class %d; the data set has %zu images and %d classes",
                 i, detection->image, detection->class_id, dataset->image_count,
                 dataset->class_count);
-        if (detection->score >= score)
+        if (detection->score >= (double)score)
             confusion->kept[confusion->kept_count++] =
                 (struct by_image){detection->image, (uint32_t)i};
     }

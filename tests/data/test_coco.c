@@ -37,7 +37,8 @@ static const char example[] =
     "   \"iscrowd\": 0, \"segmentation\": [[1, 2, 3, 4, 5, 6]]},\n"
     "  {\"category_id\": 2, \"id\": 12, \"bbox\": [0, 0, 5, 5], \"image_id\": 10, \"iscrowd\": 1,\n"
     "   \"segmentation\": {\"counts\": [3, 4], \"size\": [7, 7]}},\n"
-    "  {\"id\": 5, \"image_id\": 30, \"category_id\": 2, \"bbox\": [30, 30, 100, 5]}\n"
+    "  {\"id\": 5, \"image_id\": 30, \"category_id\": 2, \"bbox\": [30.1, 30, 100.07, 5],\n"
+    "   \"area\": 499.99999999}\n"
     " ],\n"
     " \"images\": [\n"
     "  {\"id\": 30, \"file_name\": \"0.jpg\", \"width\": 64, \"height\": 48, \"license\": 1},\n"
@@ -70,10 +71,12 @@ START_TEST(lists_are_joined_and_sorted_by_id)
     ck_assert_int_eq(first[0].class_id, 1);
     ck_assert_float_eq(first[0].box[2], 11.5F);
     ck_assert_float_eq(first[0].box[3], 22.25F);
-    ck_assert_float_eq(first[0].area, 100.5F);
+    ck_assert_double_eq(first[0].area, 100.5);
     ck_assert_int_eq(first[1].id, 5);
-    ck_assert_float_eq(first[1].area, 500);
-    ck_assert_float_eq(first[1].box[2], 130); /* as in the file: evaluation needs it so */
+    ck_assert_float_eq(first[1].box[2], 130.17F); /* as in the file, beyond the image */
+    ck_assert_double_eq(first[1].xywh[0], 30.1);  /* evaluation needs the very numbers */
+    ck_assert_double_eq(first[1].xywh[2], 100.07);
+    ck_assert_double_eq(first[1].area, 499.99999999);
     ck_assert(dataset->annotations[dataset->images[0].first].crowd);
     dataset_free(dataset);
     ck_assert_uint_eq(atomic_load(&memory.live_blocks), 0);

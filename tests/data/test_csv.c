@@ -94,7 +94,7 @@ START_TEST(columns_and_quotes_as_people_write_them)
     check_box(&dataset->annotations[0], 1, 2, 11, 22);
     check_box(&dataset->annotations[1], 3, 4, 5, 6);
     ck_assert_int_eq(dataset->annotations[0].class_id, 1);
-    ck_assert_float_eq(dataset->annotations[0].area, 200);
+    ck_assert_double_eq(dataset->annotations[0].area, 200);
     ck_assert_int_eq(dataset->annotations[1].id, 2);
     done(dataset);
 }
@@ -133,7 +133,7 @@ START_TEST(milder_faults_are_told_once_with_a_count)
     ck_assert_ptr_nonnull(strstr(told, "1 image files do not exist, the first at \"gone.png\""));
     check_box(&dataset->annotations[0], 0, 2, 3, 4);
     check_box(&dataset->annotations[1], 30, 20, 40, 30);
-    ck_assert_float_eq(dataset->annotations[1].area, 100);
+    ck_assert_double_eq(dataset->annotations[1].area, 100);
     ck_assert_int_eq(dataset->images[1].width, 0);
     done(dataset);
 }

@@ -16,7 +16,7 @@ static md_status add(struct dataset_builder *builder, size_t image, float width,
     const struct annotation annotation = {.box = {10, 20, 10 + width, 20 + height},
                                           .class_id = class_id,
                                           .crowd = crowd,
-                                          .area = width * height};
+                                          .area = (double)(width * height)};
     return builder_add_annotation(builder, image, &annotation);
 }
 

@@ -37,7 +37,7 @@ static struct dataset *make_dataset(struct memory *from, int images, int classes
         struct annotation annotation = {.box = {t->x, t->y, t->x + t->w, t->y + t->h},
                                         .class_id = t->class_id,
                                         .crowd = t->crowd,
-                                        .area = t->area > 0 ? t->area : t->w * t->h,
+                                        .area = (double)(t->area > 0 ? t->area : t->w * t->h),
                                         .id = t->id};
         st = builder_add_annotation(&builder, (size_t)t->image, &annotation);
     }
@@ -50,8 +50,10 @@ static struct dataset *make_dataset(struct memory *from, int images, int classes
 static struct eval_detection detection(uint32_t image, int class_id, float x, float y, float w,
                                        float h, float score)
 {
-    return (struct eval_detection){
-        .image = image, .class_id = class_id, .box = {x, y, x + w, y + h}, .score = score};
+    return (struct eval_detection){.image = image,
+                                   .class_id = class_id,
+                                   .box = {(double)x, (double)y, (double)w, (double)h},
+                                   .score = (double)score};
 }
 
 static struct coco_result evaluate(const struct dataset *dataset,

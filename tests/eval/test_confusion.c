@@ -49,11 +49,11 @@ START_TEST(each_kind_lands_in_its_cell)
 {
     struct dataset *dataset = make_dataset();
     const struct eval_detection found[] = {
-        {0, 0, {0, 0, 40, 38}, .9F},    /* right */
-        {0, 0, {100, 0, 140, 39}, .8F}, /* class 1 taken for class 0 */
-        {0, 1, {0, 110, 40, 150}, .9F}, /* in the crowd: nowhere */
-        {0, 1, {60, 60, 80, 80}, .7F},  /* false alarm */
-        {1, 1, {10, 10, 50, 50}, .29F}, /* below the score: the truth is missed */
+        {0, 0, {0, 0, 40, 38}, .9},    /* right */
+        {0, 0, {100, 0, 40, 39}, .8},  /* class 1 taken for class 0 */
+        {0, 1, {0, 110, 40, 40}, .9},  /* in the crowd: nowhere */
+        {0, 1, {60, 60, 20, 20}, .7},  /* false alarm */
+        {1, 1, {10, 10, 40, 40}, .29}, /* below the score: the truth is missed */
     };
     uint64_t matrix[SIDE * SIDE];
     memset(matrix, 0xff, sizeof matrix);
@@ -70,8 +70,8 @@ END_TEST
 START_TEST(better_overlap_wins_over_score)
 {
     struct dataset *dataset = make_dataset();
-    const struct eval_detection found[] = {{1, 0, {10, 10, 50, 40}, .9F},
-                                           {1, 1, {10, 10, 50, 50}, .5F}};
+    const struct eval_detection found[] = {{1, 0, {10, 10, 40, 30}, .9},
+                                           {1, 1, {10, 10, 40, 40}, .5}};
     uint64_t matrix[SIDE * SIDE];
     ck_assert_int_eq(confusion_matrix(matrix, &memory, dataset, found, 2, .1F, .5F), MD_OK);
     const uint64_t want[SIDE * SIDE] = {[0 * SIDE + NOTHING] = 1,
@@ -87,14 +87,13 @@ END_TEST
 START_TEST(ties_go_to_score_then_index)
 {
     struct dataset *dataset = make_dataset();
-    struct eval_detection found[] = {{1, 0, {10, 10, 50, 50}, .5F},
-                                     {1, 1, {10, 10, 50, 50}, .5F},
-                                     {1, 0, {10, 10, 50, 50}, .4F}};
+    struct eval_detection found[] = {
+        {1, 0, {10, 10, 40, 40}, .5}, {1, 1, {10, 10, 40, 40}, .5}, {1, 0, {10, 10, 40, 40}, .4}};
     uint64_t matrix[SIDE * SIDE];
     ck_assert_int_eq(confusion_matrix(matrix, &memory, dataset, found, 3, .1F, .5F), MD_OK);
     ck_assert_uint_eq(matrix[1 * SIDE + 0], 1);
     ck_assert_uint_eq(matrix[1 * SIDE + 1], 0);
-    found[1].score = .6F;
+    found[1].score = .6;
     ck_assert_int_eq(confusion_matrix(matrix, &memory, dataset, found, 3, .1F, .5F), MD_OK);
     ck_assert_uint_eq(matrix[1 * SIDE + 1], 1);
     ck_assert_uint_eq(matrix[NOTHING * SIDE + 0], 2);
@@ -105,7 +104,7 @@ END_TEST
 START_TEST(no_failed_allocation_leaks)
 {
     struct dataset *dataset = make_dataset();
-    const struct eval_detection found[] = {{0, 0, {0, 0, 40, 40}, .9F}};
+    const struct eval_detection found[] = {{0, 0, {0, 0, 40, 40}, .9}};
     for (size_t k = 0;; k++) {
         struct failing_memory failing;
         uint64_t matrix[SIDE * SIDE];

@@ -1,0 +1,22 @@
+/* report.h - what is inside an md_report: all that was found, and what was worked out of it. */
+#ifndef API_REPORT_H
+#define API_REPORT_H
+
+#include "api/internal.h"
+#include "eval/coco_ap.h"
+
+struct md_report {
+    md_dataset            *dataset;    /* retained */
+    struct eval_detection *detections; /* [count] in the order they were added */
+    size_t                 count;
+    md_eval_options        options;
+    md_metrics             metrics;
+    struct coco_result     coco;
+    uint64_t              *confusion;  /* [classes + 1, classes + 1] */
+};
+
+/* Copies the detections. */
+md_status report_create(md_report **out, md_dataset *dataset, const struct eval_detection *detections,
+                        size_t count, const md_eval_options *options);
+
+#endif
