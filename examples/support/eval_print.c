@@ -113,13 +113,13 @@ void eval_print_metrics(FILE *out, const md_metrics *m)
 
 /* ---- by class ----------------------------------------------------------------------------- */
 
-void eval_print_classes(FILE *out, const md_report *report, const md_model *model)
+void eval_print_classes(FILE *out, const md_report *report, const md_dataset *dataset)
 {
     int name_width = 10, value_width = 6; /* "category", and "100.000" at most one more */
-    int count = md_model_class_count(model);
+    int count = md_dataset_class_count(dataset);
     char ap[VALUE], ap50[VALUE];
     for (int i = 0; i < count; i++)
-        name_width = longer(name_width, md_model_class_name(model, i));
+        name_width = longer(name_width, md_dataset_class_name(dataset, i));
     fputs("Per-category bbox AP:\n", out);
     put_left(out, "category", name_width);
     put_left(out, "AP", value_width);
@@ -131,20 +131,20 @@ void eval_print_classes(FILE *out, const md_report *report, const md_model *mode
     for (int i = 0; i < count; i++) {
         percent(ap, md_report_class_ap(report, i), 3);
         percent(ap50, md_report_class_ap50(report, i), 3);
-        put_left(out, md_model_class_name(model, i), name_width);
+        put_left(out, md_dataset_class_name(dataset, i), name_width);
         put_left(out, ap, value_width);
         put_left(out, ap50, value_width);
         fputs("|\n", out);
     }
 }
 
-static const char *name_of(const md_model *model, size_t index)
+static const char *name_of(const md_dataset *dataset, size_t index)
 {
-    const char *name = md_model_class_name(model, (int)index);
+    const char *name = md_dataset_class_name(dataset, (int)index);
     return name ? name : "nothing";
 }
 
-void eval_print_confusion(FILE *out, const md_report *report, const md_model *model,
+void eval_print_confusion(FILE *out, const md_report *report, const md_dataset *dataset,
                           float threshold)
 {
     static const char corner[] = "truth \\ found";
@@ -152,19 +152,19 @@ void eval_print_confusion(FILE *out, const md_report *report, const md_model *mo
     const uint64_t *counts = md_report_confusion(report, &n);
     int width = cells(corner);
     for (size_t i = 0; i < n; i++)
-        width = longer(width, name_of(model, i));
+        width = longer(width, name_of(dataset, i));
     fprintf(out, "Confusion matrix at score %.2f:\n%s", (double)threshold, corner);
     pad(out, width - cells(corner));
     for (size_t j = 0; j < n; j++) {
-        pad(out, 2 + (cells(name_of(model, j)) < 7 ? 7 - cells(name_of(model, j)) : 0));
-        fputs(name_of(model, j), out);
+        pad(out, 2 + (cells(name_of(dataset, j)) < 7 ? 7 - cells(name_of(dataset, j)) : 0));
+        fputs(name_of(dataset, j), out);
     }
     fputc('\n', out);
     for (size_t i = 0; i < n; i++) {
-        fputs(name_of(model, i), out);
-        pad(out, width - cells(name_of(model, i)));
+        fputs(name_of(dataset, i), out);
+        pad(out, width - cells(name_of(dataset, i)));
         for (size_t j = 0; j < n; j++) {
-            int column = longer(7, name_of(model, j));
+            int column = longer(7, name_of(dataset, j));
             fprintf(out, "  %*" PRIu64, column, counts[i * n + j]);
         }
         fputc('\n', out);
@@ -194,7 +194,7 @@ static void put_text(FILE *out, const char *text)
     fputc('"', out);
 }
 
-void eval_write_json(FILE *out, const md_report *report, const md_model *model,
+void eval_write_json(FILE *out, const md_report *report, const md_dataset *dataset,
                      double seconds_per_image)
 {
     const md_metrics *m = md_report_metrics(report);
@@ -212,9 +212,9 @@ void eval_write_json(FILE *out, const md_report *report, const md_model *model,
     put_number(out, "AR100", m->ar100, ",\n");
     put_number(out, "seconds_per_image", seconds_per_image, ",\n");
     fputs("  \"classes\": [", out);
-    for (int i = 0; i < md_model_class_count(model); i++) {
+    for (int i = 0; i < md_dataset_class_count(dataset); i++) {
         fprintf(out, "%s\n    {\"name\": ", i ? "," : "");
-        put_text(out, md_model_class_name(model, i));
+        put_text(out, md_dataset_class_name(dataset, i));
         fputc(',', out);
         put_number(out, "AP", md_report_class_ap(report, i), ",");
         put_number(out, "AP50", md_report_class_ap50(report, i), "}");

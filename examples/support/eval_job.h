@@ -1,0 +1,44 @@
+/* eval_job.h - one run of md-eval: what was asked for, where detections come from, what is made of them. */
+#ifndef EXAMPLES_EVAL_JOB_H
+#define EXAMPLES_EVAL_JOB_H
+
+#include "cli.h"
+
+struct eval_arguments {
+    const char *weights, *data;
+    const char *json, *output;
+    float threshold;
+    int   draw;
+};
+
+struct eval_job {
+    struct cli   *cli;
+    struct eval_arguments arguments;
+    md_context   *context;
+    md_model     *model; /* NULL: the detections do not come from one */
+    md_dataset   *dataset;
+    md_evaluator *evaluator;
+    md_report    *report; /* there when the outputs are made */
+    double        seconds_per_image; /* of the model, without reading; 0 without one */
+};
+
+/* ---- sources: open the data set and fill job->evaluator ------------------------------------------ */
+
+typedef md_status eval_source(struct eval_job *job);
+eval_source eval_from_model;
+
+/* The settings of the evaluator that were asked for; opens it on job->dataset. */
+md_status eval_open(struct eval_job *job);
+
+/* ---- outputs: each looks by itself whether it was asked for -------------------------------------- */
+
+/* -1 to go on, else the exit code; the reason was printed. */
+typedef int eval_output(struct eval_job *job);
+eval_output eval_show_tables, eval_write_numbers, eval_draw_images;
+
+/* DIR/NAME below --output; the folders are made. false: the reason was printed. */
+bool eval_output_path(const struct eval_job *job, const char *name, char *out, size_t size);
+/* A failure to write is exit code 1, whatever was wrong with the file. */
+int  eval_output_failed(struct eval_job *job, md_status status);
+
+#endif
