@@ -175,8 +175,10 @@ static md_status check_annotation_ids(const struct coco_lists *lists)
     md_status st = memory_alloc(lists->memory, &places, lists->annotation_count, sizeof *places);
     if (st < 0)
         return st;
-    for (size_t i = 0; i < lists->annotation_count; i++)
-        places[i] = (struct id_place){lists->annotations[i].id, lists->annotations[i].offset};
+    for (size_t i = 0; i < lists->annotation_count; i++) {
+        const struct coco_annotation *annotation = coco_annotation_at(lists, i);
+        places[i] = (struct id_place){annotation->id, annotation->offset};
+    }
     st = sort_unique(lists, places, lists->annotation_count, sizeof *places,
                      offsetof(struct id_place, offset), "annotations");
     memory_free(lists->memory, places);
@@ -250,10 +252,11 @@ static md_status build(struct coco_data *data, const struct log *log, struct dat
     TRY(add_classes(data));
     TRY(check_annotation_ids(lists));
     TRY(builder_reserve(&data->builder, lists->annotation_count));
-    for (size_t i = 0; i < lists->annotation_count; i++)
+    for (size_t i = 0; i < lists->annotation_count; i++) {
         TRY(problem_pass_over(lists->problems, lists->path,
-                              add_annotation(data, &lists->annotations[i], &checks.clipped)));
-    coco_lists_drop(&data->lists); /* sorting needs the room */
+                              add_annotation(data, coco_annotation_at(lists, i), &checks.clipped)));
+        coco_lists_drop(&data->lists, i);
+    }
     TRY(builder_finish(&data->builder, data->folder, NULL, &dataset));
     if (lists->problems) {
         *out = dataset;

@@ -239,6 +239,24 @@ static md_status annotation_value(struct json *json, struct coco_annotation *out
     return json_skip(json); /* keypoints, ... */
 }
 
+static md_status put_annotation(struct coco_lists *lists, const struct coco_annotation *annotation)
+{
+    size_t page = lists->annotation_count / COCO_PAGE;
+    md_status st = MD_OK;
+    if (page == lists->page_count) {
+        st = grow_array(lists->memory, &lists->annotation_pages, page, &lists->page_capacity,
+                        sizeof *lists->annotation_pages);
+        if (st == MD_OK)
+            st = memory_alloc(lists->memory, &lists->annotation_pages[page], COCO_PAGE,
+                              sizeof *annotation);
+        if (st < 0)
+            return st;
+        lists->page_count++;
+    }
+    lists->annotation_pages[page][lists->annotation_count++ % COCO_PAGE] = *annotation;
+    return st;
+}
+
 static md_status read_annotation(struct coco_lists *lists, struct json *json, size_t offset)
 {
     struct coco_annotation annotation = {.offset = offset};
@@ -261,11 +279,7 @@ static md_status read_annotation(struct coco_lists *lists, struct json *json, si
     const double *box = fields.box;
     memcpy(annotation.xywh, box, sizeof annotation.xywh);
     annotation.area = fields.area ? fields.area_value : box[2] * box[3];
-    st = grow_array(lists->memory, &lists->annotations, lists->annotation_count,
-                    &lists->annotation_capacity, sizeof annotation);
-    if (st == MD_OK)
-        lists->annotations[lists->annotation_count++] = annotation;
-    return st;
+    return put_annotation(lists, &annotation);
 }
 
 /* ---- lists ---------------------------------------------------------------- */
@@ -385,18 +399,26 @@ md_status coco_read(struct coco_lists *lists, const void *bytes, size_t size)
     return st;
 }
 
-void coco_lists_drop(struct coco_lists *lists)
+const struct coco_annotation *coco_annotation_at(const struct coco_lists *lists, size_t index)
 {
-    memory_free(lists->memory, lists->annotations);
-    lists->annotations = NULL;
-    lists->annotation_count = lists->annotation_capacity = 0;
+    return &lists->annotation_pages[index / COCO_PAGE][index % COCO_PAGE];
+}
+
+void coco_lists_drop(struct coco_lists *lists, size_t index)
+{
+    if (index % COCO_PAGE != COCO_PAGE - 1)
+        return;
+    memory_free(lists->memory, lists->annotation_pages[index / COCO_PAGE]);
+    lists->annotation_pages[index / COCO_PAGE] = NULL;
 }
 
 void coco_lists_free(struct coco_lists *lists)
 {
     memory_free(lists->memory, lists->images);
     memory_free(lists->memory, lists->categories);
-    memory_free(lists->memory, lists->annotations);
+    for (size_t i = 0; i < lists->page_count; i++)
+        memory_free(lists->memory, lists->annotation_pages[i]);
+    memory_free(lists->memory, lists->annotation_pages);
     arena_free(&lists->names);
 }
 

@@ -46,13 +46,17 @@ struct coco_lists {
     size_t                  image_count, image_capacity;
     struct coco_category   *categories;
     size_t                  category_count, category_capacity;
-    struct coco_annotation *annotations;
-    size_t                  annotation_count, annotation_capacity;
+    struct coco_annotation **annotation_pages; /* COCO_PAGE each; NULL: dropped */
+    size_t                  page_count, page_capacity, annotation_count;
 };
+
+/* A page can be dropped when its annotations have been taken over: there is never room for all twice. */
+enum { COCO_PAGE = 1 << 13 };
 
 void      coco_lists_init(struct coco_lists *lists, struct memory *memory, const char *path);
 md_status coco_read(struct coco_lists *lists, const void *bytes, size_t size); /* bytes are borrowed */
-void      coco_lists_drop(struct coco_lists *lists); /* the annotations, when they have been taken over */
+const struct coco_annotation *coco_annotation_at(const struct coco_lists *lists, size_t index);
+void      coco_lists_drop(struct coco_lists *lists, size_t index); /* the page that ends with this one */
 void      coco_lists_free(struct coco_lists *lists);
 size_t    coco_line(const struct coco_lists *lists, size_t offset); /* counted from 1 */
 
