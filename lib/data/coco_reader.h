@@ -51,7 +51,7 @@ struct coco_lists {
 };
 
 /* A page can be dropped when its annotations have been taken over: there is never room for all twice. */
-enum { COCO_PAGE = 1 << 13 };
+enum { COCO_PAGE = 1 << 15 /* 3 MB: given back to the system when freed, as smaller ones may not be */ };
 
 void      coco_lists_init(struct coco_lists *lists, struct memory *memory, const char *path);
 md_status coco_read(struct coco_lists *lists, const void *bytes, size_t size); /* bytes are borrowed */
