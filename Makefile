@@ -2,7 +2,7 @@
 #
 # Objects live in build/$(MODE)/, so that configurations never mix.
 CC       ?= gcc
-MODE     ?= release#         release | debug | asan | tsan | fuzz
+MODE     ?= release#         release | debug | asan | tsan | fuzz | cov
 PREFIX   ?= /usr/local
 DESTDIR  ?=
 ONEDNN   ?= auto#            auto | 0 | 1
@@ -26,8 +26,8 @@ BUILD    := build/$(MODE)
 # Where the libraries and programs go: build/ itself for a release.
 OUT      := $(if $(filter release,$(MODE)),build,$(BUILD))
 
-ifeq ($(filter release debug asan tsan fuzz,$(MODE)),)
-$(error MODE is release, debug, asan, tsan or fuzz, not '$(MODE)')
+ifeq ($(filter release debug asan tsan fuzz cov,$(MODE)),)
+$(error MODE is release, debug, asan, tsan, fuzz or cov, not '$(MODE)')
 endif
 
 # libgomp and oneDNN are not instrumented: every parallel loop would look like a race.
@@ -61,14 +61,16 @@ CFLAGS_asan    := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all 
 CFLAGS_tsan    := -O1 -g -fsanitize=thread
 # A parser behind a checksum would see nothing but refused input.
 CFLAGS_fuzz    := $(CFLAGS_asan) -fsanitize=fuzzer-no-link -DMD_FUZZING=1
+CFLAGS_cov     := -O0 -g --coverage -fprofile-update=atomic
 LDFLAGS_asan   := -fsanitize=address,undefined
 LDFLAGS_tsan   := -fsanitize=thread
 LDFLAGS_fuzz   := $(LDFLAGS_asan)
+LDFLAGS_cov    := --coverage
 # Exactness: no contraction into fused multiply-adds behind our back.
 BASE_CFLAGS := -std=c11 -ffp-contract=off -fPIC -fvisibility=hidden -pthread $(WARNINGS) \
                $(CFLAGS_$(MODE)) $(FEATURE_CFLAGS)
 # Tests run whole networks on the reference's plain loops: under the sanitizers they need all help.
-ifneq ($(filter asan tsan,$(MODE)),)
+ifneq ($(filter asan tsan cov,$(MODE)),)
 $(BUILD)/lib/backend/ref/%.o: BASE_CFLAGS += -O3
 endif
 LIBS := $(FEATURE_LIBS) -lm -pthread
@@ -103,7 +105,7 @@ REPLAYS  := $(FUZZ_SRC:tests/fuzz/%.c=$(BUILD)/tests/fuzz/replay_%)
 # Small enough for a machine that is fifty times slower.
 VALGRIND_TESTS ?= core/ config/ weights/ draw/ api/
 
-.PHONY: all lib programs test test-only test-asan test-tsan test-valgrind fuzz lint format symbols \
+.PHONY: all lib programs test test-only test-asan test-tsan test-valgrind fuzz coverage lint format symbols \
         bench demo docs docs-check install uninstall setup clean help
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
@@ -171,7 +173,7 @@ $(BUILD)/tests/%: tests/%.c $(TEST_SUPPORT) $(INTERNAL)
 	    $(TEST_SUPPORT) $(INTERNAL) $(LINK) $(CHECK_LIBS) $(LIBS)
 
 # A script that runs make must find the same configuration.
-PATIENCE ?= $(if $(filter asan tsan,$(MODE)),8,1)# times the seconds that a case may take
+PATIENCE ?= $(if $(filter asan tsan cov,$(MODE)),8,1)# times the seconds that a case may take
 RUN_TESTS = CK_TIMEOUT_MULTIPLIER=$(PATIENCE) \
             CC="$(CC)" CFLAGS="$(CFLAGS)" LDFLAGS="$(LDFLAGS)" MODE=$(MODE) ONEDNN=$(ONEDNN) OPENMP=$(OPENMP) \
             JPEG=$(JPEG) PNG=$(PNG) EXPAT=$(EXPAT) JOBS=$(JOBS) BUILD=$(BUILD) sh tools/run_tests.sh
@@ -217,6 +219,12 @@ $(BUILD)/tests/fuzz/replay_%: tests/fuzz/%.c tests/fuzz/replay.c $(INTERNAL)
 	@mkdir -p $(@D)
 	@echo "TEST $<"
 	@$(CC) $(CPPFLAGS) -Itests $(BASE_CFLAGS) $(CFLAGS) $(filter %.c,$^) -o $@ $(INTERNAL) $(LINK) $(LIBS)
+
+# Lines of lib/ that tests run: make coverage T=eval, or T=fuzz FILES="lib/weights/zip.c lib/weights/torch.c"
+FILES ?= $(wildcard lib/$(firstword $(subst /, ,$(T)))/*.c)
+coverage:
+	@$(MAKE) --no-print-directory MODE=cov lib > build/coverage.log
+	@sh tools/coverage.sh build/cov $(FILES) -- $(MAKE) --no-print-directory MODE=cov test-only T=$(T)
 
 # ---- care -----------------------------------------------------------------------------------
 
@@ -279,6 +287,7 @@ help:
 	@echo 'make test-asan      with the address and undefined-behaviour sanitizers'
 	@echo 'make test-tsan      with the thread sanitizer'
 	@echo 'make test-valgrind  the small tests, a short training and detection under valgrind'
+	@echo 'make coverage T=eval    lines of lib/eval that the tests of that name run; FILES= for others'
 	@echo 'make fuzz           feeds the parsers damaged files: SECONDS=60 for each target, or TARGET=pth'
 	@echo 'make demo           trains a small model on drawn faces and shows what it finds'
 	@echo 'make bench          build/bin/bench-ops: how fast each operation is'

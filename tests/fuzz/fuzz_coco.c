@@ -14,7 +14,7 @@ static void read_lists(struct memory *memory, const uint8_t *bytes, size_t size,
     lists.problems = check ? &problems : NULL;
     coco_read(&lists, bytes, size);
     for (size_t i = 0; i < lists.annotation_count; i++)
-        if (coco_line(&lists, lists.annotations[i].offset) > size + 1)
+        if (coco_line(&lists, coco_annotation_at(&lists, i)->offset) > size + 1)
             abort();
     problem_list_free(&problems);
     coco_lists_free(&lists);
