@@ -16,7 +16,7 @@ struct random {
 /* Streams in use; the low bits may carry an index (parameter, epoch, iteration). */
 enum random_stream {
     RANDOM_INIT = 1, RANDOM_PERMUTATION, RANDOM_AUGMENT, RANDOM_SAMPLE_ANCHORS, RANDOM_SAMPLE_ROIS,
-    RANDOM_TOY, RANDOM_SPLIT, RANDOM_TEST, RANDOM_SUBSET
+    RANDOM_TOY, RANDOM_SPLIT, RANDOM_TEST, RANDOM_SUBSET, RANDOM_BOOTSTRAP
 };
 static inline uint64_t random_stream(enum random_stream purpose, uint64_t index)
 {
