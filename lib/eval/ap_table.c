@@ -57,8 +57,8 @@ struct builder {
     const struct annotation **here; /* room for the truths of one image and class */
     const struct eval_detection *best[COCO_MAX_DETECTIONS]; /* of one image and class */
     struct coco_outcome outcomes[COCO_MAX_DETECTIONS];
-    struct found *found;            /* of one class */
-    struct ap_truths *present;      /* of one class */
+    struct found *found;       /* of one class */
+    struct ap_truths *present; /* of one class */
     struct coco_scratch scratch;
 };
 
@@ -97,8 +97,7 @@ static md_status sort_all(struct builder *builder, size_t count)
     for (size_t i = 0; i < count; i++) {
         const struct eval_detection *one = &builder->all[i];
         TRY(check_detection(dataset, one, i));
-        detections->items[i] =
-            (struct item){one->class_id, one->image, (double)one->score, (uint32_t)i};
+        detections->items[i] = (struct item){one->class_id, one->image, one->score, (uint32_t)i};
     }
     detections->count = count;
     for (size_t i = 0; i < dataset->image_count; i++)
@@ -136,7 +135,7 @@ static uint32_t count_truths(const struct annotation *const *truths, size_t coun
 {
     uint32_t counted = 0;
     for (size_t i = 0; i < count; i++)
-        counted += !truths[i]->crowd && !coco_area_is_out((double)truths[i]->area, 0);
+        counted += !truths[i]->crowd && !coco_area_is_out(truths[i]->area, 0);
     return counted;
 }
 
@@ -158,12 +157,11 @@ static md_status match_image(struct builder *builder, int class_id, uint32_t ima
     if (st < 0)
         return st;
     for (size_t i = 0; i < count; i++) {
-        builder->found[of->detections] =
-            (struct found){.score = item[i].score,
-                           .image = image,
-                           .place = (uint32_t)of->detections,
-                           .matched = builder->outcomes[i].matched[0],
-                           .ignored = builder->outcomes[i].ignored[0]};
+        builder->found[of->detections] = (struct found){.score = item[i].score,
+                                                        .image = image,
+                                                        .place = (uint32_t)of->detections,
+                                                        .matched = builder->outcomes[i].matched[0],
+                                                        .ignored = builder->outcomes[i].ignored[0]};
         of->detections++;
     }
     uint32_t counted = count_truths(builder->here, truth_count);

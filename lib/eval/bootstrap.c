@@ -38,8 +38,7 @@ static md_status share_reserve(struct share *share)
     TRY(memory_alloc(memory, &share->weights, share->table->image_count, sizeof *share->weights));
     TRY(memory_alloc(memory, &share->counted, share->table->most_detections,
                      sizeof *share->counted));
-    TRY(memory_alloc(memory, &share->values, ap_table_values(share->table),
-                     sizeof *share->values));
+    TRY(memory_alloc(memory, &share->values, ap_table_values(share->table), sizeof *share->values));
 fail:
     return st;
 }

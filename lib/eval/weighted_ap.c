@@ -27,7 +27,8 @@ static void count_needed(uint64_t needed[RECALLS], uint64_t positives)
         uint64_t hits = (uint64_t)(r * 0.01 * (double)positives);
         while ((double)hits / (double)positives < r * 0.01)
             hits++;
-        needed[r] = hits; /* no fewer do: the product is off by less than one hit, the floor below */
+        needed[r] =
+            hits; /* no fewer do: the product is off by less than one hit, the floor below */
     }
 }
 

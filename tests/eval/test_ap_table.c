@@ -182,8 +182,8 @@ START_TEST(no_failed_allocation_leaks)
         struct failing_memory failing;
         struct ap_table table;
         failing_memory_init(&failing, k);
-        md_status st = ap_table_create(&table, &failing.memory, boxes.dataset, boxes.detections,
-                                       boxes.count);
+        md_status st =
+            ap_table_create(&table, &failing.memory, boxes.dataset, boxes.detections, boxes.count);
         if (st == MD_OK)
             ap_table_free(&table);
         failing_memory_check(&failing, st);

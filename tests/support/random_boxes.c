@@ -24,13 +24,13 @@ static double uniform(struct maker *maker, double low, double high)
 static void add_truth(struct maker *maker, size_t image, int class_id, const double box[4],
                       bool crowd)
 {
-    const struct annotation annotation = {.box = {(float)box[0], (float)box[1],
-                                                  (float)(box[0] + box[2]),
-                                                  (float)(box[1] + box[3])},
-                                          .class_id = class_id,
-                                          .crowd = crowd,
-                                          .area = (float)(box[2] * box[3]),
-                                          .id = (int64_t)maker->builder.annotation_count + 1};
+    const struct annotation annotation = {
+        .box = {(float)box[0], (float)box[1], (float)(box[0] + box[2]), (float)(box[1] + box[3])},
+        .class_id = class_id,
+        .crowd = crowd,
+        .xywh = {box[0], box[1], box[2], box[3]},
+        .area = box[2] * box[3],
+        .id = (int64_t)maker->builder.annotation_count + 1};
     ck_assert_int_eq(builder_add_annotation(&maker->builder, image, &annotation), MD_OK);
 }
 
@@ -41,11 +41,11 @@ static void add_detection(struct maker *maker, size_t image, int class_id, const
     ck_assert_int_eq(grow_array(boxes->memory, &boxes->detections, boxes->count, &maker->capacity,
                                 sizeof *boxes->detections),
                      MD_OK);
-    boxes->detections[boxes->count++] = (struct eval_detection){
-        .image = (uint32_t)image,
-        .class_id = class_id,
-        .box = {(float)box[0], (float)box[1], (float)(box[0] + box[2]), (float)(box[1] + box[3])},
-        .score = (float)score};
+    boxes->detections[boxes->count++] =
+        (struct eval_detection){.image = (uint32_t)image,
+                                .class_id = class_id,
+                                .box = {box[0], box[1], box[2], box[3]},
+                                .score = score};
 }
 
 static void random_box(struct maker *maker, double box[4])
@@ -108,8 +108,8 @@ static void finish(struct maker *maker)
 
 void boxes_make(struct boxes *out, struct memory *memory, const struct random_boxes *options)
 {
-    struct maker maker = {.random = {.seed = options->seed,
-                                     .stream = random_stream(RANDOM_TEST, 0)}};
+    struct maker maker = {
+        .random = {.seed = options->seed, .stream = random_stream(RANDOM_TEST, 0)}};
     begin(&maker, out, memory, options->classes);
     for (size_t i = 0; i < options->images; i++)
         add_image(&maker);
