@@ -36,8 +36,8 @@ struct items {
 /* A detection after matching, with its image. */
 struct found {
     double score;
-    uint32_t image, place; /* by image, then by score */
-    uint16_t matched, ignored;
+    uint32_t image, place;     /* by image, then by score */
+    uint32_t matched, ignored; /* at all sizes: bit t as in struct coco_outcome */
 };
 
 static int by_score(const void *left, const void *right)

@@ -166,12 +166,21 @@ static double quantile(const double *sorted, size_t count, double fraction)
     return sorted[below] + (rank - (double)below) * (sorted[below + 1] - sorted[below]);
 }
 
-/* Sorts. */
-static void percentiles(double *values, size_t count, double level, double *low, double *high)
+struct spread {
+    double low, high, bias;
+};
+
+/* Of resamples (sorts them) around the value of the data set itself. */
+static struct spread spread_of(double *values, size_t count, double value, double level)
 {
+    double sum = 0;
+    for (size_t i = 0; i < count; i++)
+        sum += values[i];
+    double bias = sum / (double)count - value;
     qsort(values, count, sizeof *values, ascending);
-    *low = quantile(values, count, (1 - level) / 2);
-    *high = quantile(values, count, (1 + level) / 2);
+    return (struct spread){.low = quantile(values, count, (1 - level) / 2) - bias,
+                           .high = quantile(values, count, (1 + level) / 2) - bias,
+                           .bias = bias};
 }
 
 static md_status check_asked(const struct bootstrap *bootstrap, size_t value, double level)
@@ -202,8 +211,12 @@ md_status bootstrap_interval(struct bootstrap_interval *out, const struct bootst
     for (uint32_t b = 0; b < bootstrap->options.resamples && bootstrap->image_count > 1; b++)
         if (samples[b] >= 0)
             defined[interval.resamples++] = samples[b];
-    if (interval.resamples > 0)
-        percentiles(defined, interval.resamples, level, &interval.low, &interval.high);
+    if (interval.resamples > 0) {
+        struct spread spread = spread_of(defined, interval.resamples, interval.value, level);
+        interval.low = fmax(spread.low, 0);
+        interval.high = fmin(spread.high, 1);
+        interval.bias = spread.bias;
+    }
     *out = interval;
 fail:
     memory_free(bootstrap->memory, defined);
@@ -246,7 +259,11 @@ md_status bootstrap_difference(struct bootstrap_difference *out, const struct bo
         differences[difference.resamples++] = from_a - from_b;
     }
     if (difference.resamples > 0) {
-        percentiles(differences, difference.resamples, level, &difference.low, &difference.high);
+        struct spread spread =
+            spread_of(differences, difference.resamples, difference.value, level);
+        difference.low = spread.low;
+        difference.high = spread.high;
+        difference.bias = spread.bias;
         difference.a_better = higher / (double)difference.resamples;
         difference.b_better = lower / (double)difference.resamples;
     }

@@ -2,7 +2,9 @@
  *
  * A resample draws as many images as there are, with replacement, each as a whole with its truths and
  * detections (Efron 1979). What average precision does over many resamples stands for what it would do
- * over many data sets of this size; the interval is from percentile to percentile. */
+ * over many data sets of this size; the interval is from percentile to percentile. Average precision of
+ * few truths is too high (the best precision at a recall is a maximum), and a resample has fewer
+ * different ones still: the interval is moved down by what the resamples are higher on the average. */
 #ifndef EVAL_BOOTSTRAP_H
 #define EVAL_BOOTSTRAP_H
 
@@ -27,13 +29,15 @@ struct bootstrap {
 struct bootstrap_interval {
     double   value;     /* of the data set as it is; -1: nothing to measure */
     double   low, high; /* -1 without a resample */
+    double   bias;      /* mean of the resamples less the value; taken off low and high */
     uint32_t resamples; /* those with anything to measure; 0 when there are fewer than two images */
 };
 
 struct bootstrap_difference {
     double   value;     /* a - b of the data set as it is; NAN: nothing to measure */
     double   low, high; /* of a - b, resample by resample; NAN without one */
-    double   a_better, b_better; /* shares of the resamples; the rest are equal */
+    double   bias;      /* as in an interval */
+    double   a_better, b_better; /* shares of the resamples, as they are; the rest are equal */
     uint32_t resamples;
 };
 
