@@ -52,7 +52,8 @@ struct run_line {
     int64_t iteration;
     double  total_loss, val_loss;
 };
-/* MD_EFORMAT: no such line, as one that a full disk cut off. */
+/* NaN and Infinity, as Python writes them, are read too. MD_EFORMAT: no such line, as one that a full
+ * disk cut off. */
 md_status run_line_parse(struct run_line *out, struct memory *memory, const char *text, size_t size);
 /* The next line of text[*at .. size), without its line break; false: no more. */
 bool run_line_next(const char *text, size_t size, size_t *at, const char **line, size_t *length);

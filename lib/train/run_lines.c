@@ -45,7 +45,8 @@ fail:
     return st;
 }
 
-md_status run_line_parse(struct run_line *out, struct memory *memory, const char *text, size_t size)
+static md_status parse_line(struct run_line *out, struct memory *memory, const char *text,
+                            size_t size)
 {
     md_status st = MD_OK;
     struct json json;
@@ -66,6 +67,53 @@ md_status run_line_parse(struct run_line *out, struct memory *memory, const char
     *out = line;
 fail:
     json_close(&json);
+    return st;
+}
+
+/* What Python writes for numbers that JSON has not: such a word begins at text[at]. */
+static size_t number_word(const char *text, size_t size, size_t at)
+{
+    static const char *const WORDS[] = {"NaN", "Infinity", "-Infinity"};
+    for (size_t i = 0; i < sizeof WORDS / sizeof WORDS[0]; i++) {
+        size_t length = strlen(WORDS[i]);
+        if (size - at >= length && memcmp(text + at, WORDS[i], length) == 0)
+            return length;
+    }
+    return 0;
+}
+
+/* Makes texts of the words, which say as little; their count. */
+static size_t quote_words(char *text, size_t size)
+{
+    size_t count = 0;
+    bool quoted = false;
+    for (size_t at = 0; at < size; at++) {
+        if (text[at] == '"' && (at == 0 || text[at - 1] != '\\'))
+            quoted = !quoted;
+        size_t length = quoted ? 0 : number_word(text, size, at);
+        if (length == 0)
+            continue;
+        text[at] = text[at + length - 1] = '"';
+        at += length - 1;
+        count++;
+    }
+    return count;
+}
+
+md_status run_line_parse(struct run_line *out, struct memory *memory, const char *text, size_t size)
+{
+    md_status st = parse_line(out, memory, text, size);
+    char *copy = NULL;
+    if (st != MD_EFORMAT)
+        return st;
+    TRY(memory_alloc(memory, &copy, size + 1, 1));
+    memcpy(copy, text, size);
+    if (quote_words(copy, size) > 0)
+        st = parse_line(out, memory, copy, size);
+    else
+        st = MD_EFORMAT; /* with the text it has */
+fail:
+    memory_free(memory, copy);
     return st;
 }
 
