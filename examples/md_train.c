@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "support/cli.h"
@@ -15,10 +16,12 @@ static const char help[] =
     "  --train SPEC      csv:FILE.csv:IMAGE_DIR, coco:ANN.json:IMAGE_DIR, voc:ROOT[:SPLIT],\n"
     "                    yolo:DATA.yaml[:SPLIT], toy:COUNT:SEED\n"
     "  --val SPEC        data whose loss decides which model is best\n"
-    "  --config C        preset or YAML file (that of --weights, or of the run when resuming)\n"
+    "  --config C        preset or YAML file (that of --weights, or of the resumed run)\n"
     "  --weights F       .pth, .pkl, .safetensors or .npz to start from\n"
     "  --output DIR      run directory: checkpoints, metrics.json, my_log.txt, plots\n"
-    "  --resume          go on from the run's last checkpoint\n"
+    "  --resume          go on from the run's last checkpoint; DIR may be Detectron2's output\n"
+    "  --resume-from F   go on in DIR from this checkpoint: Detectron2's model_0004999.pth, a\n"
+    "                    .safetensors of an earlier run, or a folder with a last_checkpoint\n"
     "  --overwrite       throw an earlier run in DIR away\n"
     "  --print-config    prints the configuration that would be used as YAML, and ends\n" CLI_COMMON_HELP
     "\nKEY VALUE: settings as in docs/config.md, such as SOLVER.MAX_ITER 300 SOLVER.BASE_LR 0.002.\n"
@@ -27,7 +30,7 @@ static const char help[] =
     "data, 4 device or memory, 5 diverged, 130 interrupted.\n";
 
 struct arguments {
-    const char *train, *val, *config, *weights, *output;
+    const char *train, *val, *config, *weights, *output, *from;
     bool resume, overwrite, print;
     int pairs;
     char **pair;
@@ -53,6 +56,7 @@ static int take_option(struct cli *cli, struct arguments *a, int option)
                         : option == 'c' ? &a->config
                         : option == 'w' ? &a->weights
                         : option == 'o' ? &a->output
+                        : option == 'f' ? &a->from
                                         : NULL;
     bool *flag = option == 'r'   ? &a->resume
                  : option == 'x' ? &a->overwrite
@@ -69,15 +73,12 @@ static int take_option(struct cli *cli, struct arguments *a, int option)
 
 static int parse(struct cli *cli, struct arguments *a, int argc, char **argv)
 {
-    static const struct option options[] = {{"train", required_argument, NULL, 't'},
-                                            {"val", required_argument, NULL, 'v'},
-                                            {"config", required_argument, NULL, 'c'},
-                                            {"weights", required_argument, NULL, 'w'},
-                                            {"output", required_argument, NULL, 'o'},
-                                            {"resume", no_argument, NULL, 'r'},
-                                            {"overwrite", no_argument, NULL, 'x'},
-                                            {"print-config", no_argument, NULL, 'p'},
-                                            CLI_OPTIONS};
+    static const struct option options[] = {
+        {"train", required_argument, NULL, 't'},       {"val", required_argument, NULL, 'v'},
+        {"config", required_argument, NULL, 'c'},      {"weights", required_argument, NULL, 'w'},
+        {"output", required_argument, NULL, 'o'},      {"resume", no_argument, NULL, 'r'},
+        {"resume-from", required_argument, NULL, 'f'}, {"overwrite", no_argument, NULL, 'x'},
+        {"print-config", no_argument, NULL, 'p'},      CLI_OPTIONS};
     for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {
         int code = take_option(cli, a, c);
         if (code >= 0)
@@ -89,12 +90,14 @@ static int parse(struct cli *cli, struct arguments *a, int argc, char **argv)
         return cli_usage(cli, "--train and --output are needed");
     if (a->resume && a->overwrite)
         return cli_usage(cli, "--resume and --overwrite exclude each other");
+    if (a->from && a->weights)
+        return cli_usage(cli, "--resume-from and --weights exclude each other");
     if (a->pairs % 2 != 0)
         return cli_usage(cli, "%s has no value; settings come as KEY VALUE", a->pair[a->pairs - 1]);
     return -1;
 }
 
-/* Do the weights bring their configuration? What of these cannot be read, its import will tell. */
+/* Does the file bring its configuration? What of these cannot be read, its import will tell. */
 static bool is_own_weights(md_context *context, const char *path)
 {
     md_weights *weights = NULL;
@@ -108,26 +111,47 @@ static bool is_own_weights(md_context *context, const char *path)
     return own;
 }
 
-/* The configuration, in this order: --config, the resumed run's, the weights'. */
-static md_status configure(md_config **out, md_context *context, const struct arguments *a)
+/* The config.yaml that a run has written into a folder, or beside a file; false: there is none. */
+static bool find_config(char *path, size_t size, const char *from)
 {
-    char path[4096];
-    if (a->config)
-        return cli_config(out, context, a->config, a->pairs, a->pair);
-    snprintf(path, sizeof path, "%s/config.yaml", a->output ? a->output : "");
-    if (a->resume && a->output && access(path, R_OK) == 0)
-        return cli_config(out, context, path, a->pairs, a->pair);
-    if (!is_own_weights(context, a->weights))
-        return cli_config(out, context, "faster_rcnn_R_50_FPN_3x", a->pairs, a->pair);
+    struct stat info;
+    if (!from || stat(from, &info) < 0)
+        return false;
+    const char *slash = strrchr(from, '/');
+    if (S_ISDIR(info.st_mode))
+        snprintf(path, size, "%s/config.yaml", from);
+    else
+        snprintf(path, size, "%.*sconfig.yaml", slash ? (int)(slash - from + 1) : 0, from);
+    return access(path, R_OK) == 0;
+}
 
+static md_status config_of_model(md_config **out, md_context *context, const struct arguments *a,
+                                 const char *path)
+{
     md_model *model = NULL;
-    md_status status = md_model_load(&model, context, a->weights);
+    md_status status = md_model_load(&model, context, path);
     if (status >= 0)
         status = md_config_copy(out, md_model_config(model));
     if (status >= 0)
         status = cli_set_pairs(*out, a->pairs, a->pair);
     md_model_free(model);
     return status;
+}
+
+/* The configuration, in this order: --config, the resumed run's, the weights'. */
+static md_status configure(md_config **out, md_context *context, const struct arguments *a)
+{
+    char path[4096];
+    const char *weights = a->from ? a->from : a->weights;
+    if (a->config)
+        return cli_config(out, context, a->config, a->pairs, a->pair);
+    if (a->resume && find_config(path, sizeof path, a->output))
+        return cli_config(out, context, path, a->pairs, a->pair);
+    if (is_own_weights(context, weights))
+        return config_of_model(out, context, a, weights);
+    if (find_config(path, sizeof path, a->from))
+        return cli_config(out, context, path, a->pairs, a->pair);
+    return cli_config(out, context, "faster_rcnn_R_50_FPN_3x", a->pairs, a->pair);
 }
 
 struct job {
@@ -160,6 +184,7 @@ static md_status prepare(struct job *job, const struct arguments *a)
     options.output_dir = a->output;
     options.resume = a->resume;
     options.overwrite = a->overwrite;
+    options.resume_from = a->from;
     return md_trainer_create(&job->trainer, job->model, job->config, job->train, job->val,
                              &options);
 }

@@ -16,6 +16,9 @@ typedef struct md_train_options {
     bool        resume;     /* go on from the run directory's last checkpoint (false) */
     bool        overwrite;  /* a run directory that is not empty is emptied of an earlier run's
                                files; without either, MD_EINVAL (false) */
+    const char *resume_from; /* go on from this checkpoint, of a run here or of Detectron2, or from
+                               the one that this folder's last_checkpoint names; with `resume` only
+                               when the run directory has none (NULL) */
 } md_train_options;
 
 MD_API void md_train_options_init(md_train_options *options, size_t size);

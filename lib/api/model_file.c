@@ -49,12 +49,8 @@ static md_status import_open(struct import *import, md_model *model,
     struct memory *memory = &model->context->memory;
     *import = (struct import){.model = model, .file = file, .plan = {.memory = memory}};
     TRY(memory_zeroed(memory, &import->targets, model->param_count, sizeof *import->targets));
-    for (size_t i = 0; i < model->param_count; i++) {
-        const struct param_spec *spec = &model->params[i]->spec;
-        import->targets[i].name = spec->name;
-        import->targets[i].rank = spec->file_shape.rank;
-        memcpy(import->targets[i].dims, spec->file_shape.dims, sizeof spec->file_shape.dims);
-    }
+    for (size_t i = 0; i < model->param_count; i++)
+        import->targets[i] = checkpoint_target(model->params[i]);
     TRY(weights_plan_create(&import->plan, memory, file, import->targets, model->param_count));
 fail:
     return st;
@@ -306,7 +302,7 @@ static md_status tell_checkpoint(const struct log *log, const struct weights_fil
     }
     log_write(log, MD_LOG_INFO,
               "%s: a training's checkpoint at iteration %lld; its weights alone are taken and "
-              "counting starts at 0 (a run goes on by its own folder and --resume)",
+              "counting starts at 0 (a run goes on with --resume or --resume-from)",
               file->path, (long long)state.iteration);
     return MD_OK;
 }

@@ -85,6 +85,7 @@ static md_status start(md_trainer *trainer, const md_train_options *options)
         .class_names = (const char *const *)model->class_names,
         .resume = options->resume,
         .overwrite = options->overwrite,
+        .resume_from = options->resume_from,
         .log = &model->context->log,
     };
     TRY(config_typed(trainer->config, &inner.typed));

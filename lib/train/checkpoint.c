@@ -197,12 +197,26 @@ md_status checkpoint_save(struct detector *detector, struct stream *stream, cons
 
 /* ---- reading ---------------------------------------------------------------------------- */
 
-static struct shape shape_of(const struct weights_tensor *tensor)
+struct shape checkpoint_tensor_shape(const struct weights_tensor *tensor)
 {
     struct shape shape = {.rank = tensor->rank};
     for (int i = 0; i < tensor->rank && i < TENSOR_MAX_RANK; i++)
         shape.dims[i] = tensor->dims[i];
     return shape;
+}
+
+bool checkpoint_shape_fits(const struct param *param, const struct weights_tensor *tensor)
+{
+    return tensor->rank <= TENSOR_MAX_RANK &&
+           shape_equal(checkpoint_tensor_shape(tensor), param->spec.file_shape);
+}
+
+struct weights_target checkpoint_target(const struct param *param)
+{
+    const struct shape *shape = &param->spec.file_shape;
+    struct weights_target target = {.name = param->spec.name, .rank = shape->rank};
+    memcpy(target.dims, shape->dims, sizeof shape->dims);
+    return target;
 }
 
 /* The file's tensor for this part of `param`, of the right shape and type. */
@@ -216,12 +230,12 @@ static md_status find_tensor(const struct weights_file *file, const struct param
     const struct weights_tensor *tensor = weights_find(file, name);
     if (!tensor)
         FAIL(MD_EMISMATCH, "%s: has no tensor '%s'; it is of another network", file->path, name);
-    if (tensor->rank > TENSOR_MAX_RANK || !shape_equal(shape_of(tensor), param->spec.file_shape) ||
-        tensor->type != WEIGHTS_F32)
+    if (!checkpoint_shape_fits(param, tensor) || tensor->type != WEIGHTS_F32)
         FAIL(MD_EMISMATCH,
              "%s: %s is %s %s in the file, the network wants F32 %s; use the "
              "configuration that the file was trained with",
-             file->path, name, weights_type_name(tensor->type), shape_text(shape_of(tensor), has),
+             file->path, name, weights_type_name(tensor->type),
+             shape_text(checkpoint_tensor_shape(tensor), has),
              shape_text(param->spec.file_shape, wants));
     *out = tensor;
 fail:
@@ -229,10 +243,10 @@ fail:
     return st;
 }
 
-/* `values` has room for a piece of the parameter. */
-static md_status take_rows(struct param_set *set, struct stream *stream, const struct param *param,
-                           const struct tensor *which, const struct weights_file *file,
-                           const struct weights_tensor *tensor, float *values)
+md_status checkpoint_take_tensor(struct param_set *set, struct stream *stream,
+                                 const struct param *param, const struct tensor *which,
+                                 const struct weights_file *file,
+                                 const struct weights_tensor *tensor, float *values)
 {
     md_status st = MD_OK;
     int64_t row = param_row_elements(param);
@@ -260,7 +274,7 @@ static md_status take_tensors(struct detector *detector, struct stream *stream,
         TRY(find_tensor(file, param, part, &tensor));
         if (!values)
             continue;
-        TRY(take_rows(set, stream, param, part_of(param, part), file, tensor, values));
+        TRY(checkpoint_take_tensor(set, stream, param, part_of(param, part), file, tensor, values));
     }
 fail:
     return st;

@@ -10,6 +10,7 @@
 #include "data/loader.h"
 #include "model/detector.h"
 #include "train/early_stop.h"
+#include "weights/name_map.h"
 
 struct checkpoint_state {
     int64_t             iteration; /* finished steps */
@@ -54,6 +55,19 @@ md_status checkpoint_save_last(struct detector *detector, struct stream *stream,
  * MD_EFORMAT: all that are there are damaged. */
 md_status checkpoint_load_last(struct detector *detector, struct stream *stream, const char *folder,
                                const struct log *log, struct checkpoint_state *state);
+
+/* ---- single tensors of a file ---------------------------------------------------------------- */
+
+/* What weights_plan_create is to look for. */
+struct weights_target checkpoint_target(const struct param *param);
+struct shape          checkpoint_tensor_shape(const struct weights_tensor *tensor);
+bool                  checkpoint_shape_fits(const struct param *param, const struct weights_tensor *tensor);
+/* `which` is one of the parameter's tensors; `values` has room for param_set_piece elements. The
+ * file's tensor has the parameter's shape. */
+md_status checkpoint_take_tensor(struct param_set *set, struct stream *stream,
+                                 const struct param *param, const struct tensor *which,
+                                 const struct weights_file *file,
+                                 const struct weights_tensor *tensor, float *values);
 
 /* ---- the state as text (checkpoint_state.c) ------------------------------------------------ */
 

@@ -16,6 +16,7 @@ struct trainer_options {
     const char *const     *class_names; /* [typed.model.roi.num_classes], kept */
     const char            *output_dir;  /* NULL: write nothing */
     bool                   resume, overwrite;
+    const char            *resume_from; /* NULL: see below */
     const struct log      *log;         /* kept */
 };
 
@@ -33,7 +34,9 @@ struct train_info {
 };
 
 /* With resume, the newest sound checkpoint is loaded: weights, momentum, iteration, random state,
- * sampler position, best value, patience; without one in the folder, training starts anew (logged).
+ * sampler position, best value, patience. It is that of Detectron2 where last_checkpoint names one: weights,
+ * momentum and iteration. Without one in the folder, the run goes on from `resume_from`, a checkpoint
+ * of either kind or a folder with a last_checkpoint; without that too, training starts anew (logged).
  * MD_EINVAL: the folder is not empty and neither resume nor overwrite was given. */
 md_status trainer_create(struct trainer **out, struct memory *memory,
                          const struct trainer_options *options);

@@ -82,59 +82,6 @@ fail:
     return st;
 }
 
-/* ---- going on --------------------------------------------------------------------------- */
-
-static void take_state(struct trainer *trainer, const struct checkpoint_state *state)
-{
-    const struct log *log = &trainer->folder.log;
-    struct train_info *info = &trainer->info;
-    int64_t wanted = trainer->options.typed.solver.seed;
-    if (wanted >= 0 && (uint64_t)wanted != state->seed)
-        log_write(log, MD_LOG_WARN, "SEED %lld has no effect: the run goes on with its own, %llu",
-                  (long long)wanted, (unsigned long long)state->seed);
-    trainer->seed = state->seed;
-    trainer->early_stop = state->early_stop;
-    trainer->momentum_started = state->momentum_started;
-    trainer->validation_due = state->validation_due && trainer->options.val;
-    info->iteration = info->saved_iteration = state->iteration;
-    info->best_loss = state->early_stop.has_best ? state->early_stop.best : (double)NAN;
-    info->best_iteration = state->early_stop.best_iteration;
-    info->without_progress = state->early_stop.without_progress;
-    if (trainer->ema.params && !state->has_average)
-        log_write(log, MD_LOG_INFO,
-                  "the checkpoint has no averaged weights: the average begins with its weights");
-    if (!trainer->ema.params && state->has_average)
-        log_write(log, MD_LOG_WARN,
-                  "MDET.EMA.ENABLED is False: the checkpoint's averaged weights are dropped");
-    if (info->iteration >= info->max_iter)
-        log_write(log, MD_LOG_INFO,
-                  "the run is complete: %lld of %lld iterations are done; a higher "
-                  "SOLVER.MAX_ITER lets it go on",
-                  (long long)info->iteration, (long long)info->max_iter);
-}
-
-/* *found: `state` is that of the newest checkpoint, and the trainer has taken it over. */
-static md_status load_last(struct trainer *trainer, struct checkpoint_state *state, bool *found)
-{
-    const struct log *log = &trainer->folder.log;
-    *found = false;
-    if (!trainer->options.resume || !trainer->folder.path)
-        return MD_OK;
-    state->early_stop = trainer->early_stop;
-    md_status st = checkpoint_load_last(trainer->options.detector, session_stream(trainer->session),
-                                        trainer->folder.checkpoints, log, state);
-    if (st == MD_ENOTFOUND) {
-        log_write(log, MD_LOG_INFO, "%s has no checkpoint yet: training starts anew",
-                  trainer->folder.path);
-        return MD_OK;
-    }
-    if (st < 0)
-        return st;
-    *found = true;
-    take_state(trainer, state);
-    return MD_OK;
-}
-
 /* ---- parts ------------------------------------------------------------------------------ */
 
 static bool has_color(const struct input_config *input)
@@ -225,7 +172,7 @@ md_status trainer_create(struct trainer **out, struct memory *memory,
 {
     struct trainer *trainer = NULL;
     struct checkpoint_state state = {.iteration = 0};
-    bool found = false;
+    bool own = false;
     md_status st = check_options(options);
     if (st < 0)
         return st;
@@ -242,14 +189,15 @@ md_status trainer_create(struct trainer **out, struct memory *memory,
                                         .val_loss = (double)NAN,
                                         .best_loss = (double)NAN,
                                         .saved_iteration = -1};
+    TRY(trainer_check_resume(&trainer->options));
     TRY(run_folder_open(&trainer->folder, memory, options->output_dir, options->resume,
                         options->overwrite, options->log));
     trainer->options.output_dir = trainer->folder.path;
     TRY(create_parts(trainer));
-    TRY(load_last(trainer, &state, &found));
+    TRY(trainer_resume(trainer, &state, &own));
     if (!state.has_average)
         TRY(ema_start(&trainer->ema, session_stream(trainer->session)));
-    TRY(open_loader(trainer, found ? &state.loader : NULL));
+    TRY(open_loader(trainer, own ? &state.loader : NULL));
     TRY(dump_config(trainer));
     TRY(run_folder_trim(&trainer->folder, trainer->info.iteration));
     trainer->first_iteration = trainer->info.iteration;

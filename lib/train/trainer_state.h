@@ -38,6 +38,11 @@ struct trainer {
     atomic_bool            stop;
 };
 
+/* trainer_resume.c: where the run goes on. *own: `state` is that of a checkpoint of a run here, with the
+ * place in the data; otherwise it is unchanged. In both cases the trainer has taken over what there is. */
+md_status trainer_check_resume(const struct trainer_options *options); /* before anything is removed */
+md_status trainer_resume(struct trainer *trainer, struct checkpoint_state *state, bool *own);
+
 /* trainer_files.c: what the loop writes. A full disk is logged and counted, not a failure. */
 md_status trainer_save_last(struct trainer *trainer);
 /* After trainer_save_last: checkpoints/iter_N.safetensors, the oldest beyond MAX_TO_KEEP removed. */

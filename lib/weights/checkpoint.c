@@ -175,6 +175,22 @@ fail:
     return st;
 }
 
+static bool has_dict(const struct pickle_value *dict, const char *key)
+{
+    const struct pickle_value *value = pickle_get(dict, key);
+    return value && value->kind == PICKLE_DICT && value->list.count > 0;
+}
+
+/* Detectron2 itself keeps no average; projects built on it do, under one of these names. */
+static bool has_average(const struct pickle_value *root)
+{
+    static const char *const KEYS[] = {"ema_state", "model_ema", "ema_model", "ema"};
+    for (size_t i = 0; i < sizeof KEYS / sizeof KEYS[0]; i++)
+        if (has_dict(root, KEYS[i]))
+            return true;
+    return false;
+}
+
 /* Where Detectron2's trainer keeps things; before 0.5 they stood at the root. */
 static md_status read_training(struct weights_file *file, struct pickle *pickle,
                                const struct pickle_value *root)
@@ -182,7 +198,10 @@ static md_status read_training(struct weights_file *file, struct pickle *pickle,
     md_status st = MD_OK;
     const struct pickle_value *trainer = pickle_get(root, "trainer");
     const struct pickle_value *hook = pickle_get(pickle_get(trainer, "hooks"), "LRScheduler");
-    const struct pickle_value *optimizer = pickle_get(pickle_get(trainer, "_trainer"), "optimizer");
+    const struct pickle_value *inner = pickle_get(trainer, "_trainer");
+    const struct pickle_value *optimizer = pickle_get(inner, "optimizer");
+    file->has_scaler = has_dict(inner, "grad_scaler") || has_dict(root, "grad_scaler");
+    file->has_average = has_average(root);
     TRY(add_integer(file, "iteration", pickle_get(root, "iteration")));
     TRY(add_integer(file, "iteration", pickle_get(trainer, "iteration")));
     TRY(add_integer(file, "last_epoch", pickle_get(hook, "last_epoch")));

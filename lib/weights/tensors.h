@@ -62,6 +62,8 @@ struct weights_file {
     size_t                 slot_count;
     struct weights_group  *groups;  /* [group_count] */
     size_t                 group_count;
+    bool                   has_scaler;  /* a checkpoint's loss scale of mixed precision, */
+    bool                   has_average; /* its running average of the weights: neither is read */
     const unsigned char   *payload; /* what the checksum covers; NULL: the format carries none */
     size_t                 payload_bytes;
 };

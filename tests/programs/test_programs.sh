@@ -146,6 +146,41 @@ expect_ok "md-train: an interrupt ends with 130" interrupt
 expect_ok "md-train: and --resume goes on" resume
 expect_ok "md-train: to its end" test -s "$top/long/checkpoints/final.safetensors"
 
+# ---- a run that Detectron2 began ----------------------------------------------------------------
+
+# Five iterations are done in it (tests/golden/make_run.py); the configuration is that of its sizes.
+pth=tests/train/samples/run.pth theirs=$top/theirs
+mkdir "$theirs" && cp $pth "$theirs/model_0000004.pth" && printf model_0000004.pth > "$theirs/last_checkpoint"
+printf '{"bbox/APs": NaN, "iteration": 4, "lr": 0.01}\n' > "$theirs/metrics.json"
+"$bin/md-train" --print-config --config tiny MODEL.RESNETS.STEM_OUT_CHANNELS 1 MODEL.RESNETS.RES2_OUT_CHANNELS 1 \
+    MODEL.FPN.OUT_CHANNELS 2 MODEL.ROI_BOX_HEAD.FC_DIM 3 MODEL.ROI_BOX_HEAD.POOLER_RESOLUTION 2 \
+    MODEL.BACKBONE.FREEZE_AT 2 MODEL.ROI_HEADS.NUM_CLASSES 2 SOLVER.MAX_ITER 12 SOLVER.STEPS '(10,)' \
+    SOLVER.WARMUP_ITERS 8 SEED 1 > "$theirs/config.yaml"
+go_on() { "$bin/md-train" --threads 1 --train toy:4:1 "$@"; }
+the_next_rate() { grep '"iteration": 5,' "$1/metrics.json" | grep -q '"lr": 0\.0125075'; } # as PyTorch had it
+expect_output "--resume-from: says where it stands" "run.pth, a checkpoint of Detectron2, 5 iterations done" \
+    go_on --output "$top/ours" --resume-from $pth --config "$theirs/config.yaml" SOLVER.MAX_ITER 12
+expect_output "--resume-from: its folder, its configuration" "iteration 5 to 12" \
+    go_on --output "$top/ours2" --resume-from "$theirs" SOLVER.CHECKPOINT_PERIOD 6
+expect_output "--resume-from: another end is another schedule" "here it is" \
+    go_on --output "$top/ours3" --resume-from "$theirs" SOLVER.WARMUP_ITERS 6 SOLVER.MAX_ITER 6
+expect_output "--resume in its folder" "iteration 5 to 12" go_on --output "$theirs" --resume
+expect_ok "--resume in its folder: its lines stay" grep -q 'NaN, "iteration": 4' "$theirs/metrics.json"
+expect_output "--resume in its folder: from our own then" "iteration 12 to 12" go_on --output "$theirs" --resume
+same_end() { cmp "$theirs/checkpoints/final.safetensors" "$top/ours/checkpoints/final.safetensors"; }
+expect_ok "both ways come to the same weights" same_end
+expect_ok "the rate of the next iteration is PyTorch's" the_next_rate "$top/ours2"
+expect_output "--resume-from: a checkpoint of our own" "iteration 12 to 14" go_on --output "$top/ours4" \
+    --resume-from "$top/ours2/checkpoints/last.safetensors" SOLVER.MAX_ITER 14
+expect_exit "--resume-from: other frozen layers" 3 "has 39 parameters, this network trains 42" \
+    go_on --quiet --output "$top/never" --resume-from "$theirs/model_0000004.pth" MODEL.BACKBONE.FREEZE_AT 0
+expect_exit "--resume-from: what would be overwritten" 2 "is to be overwritten" \
+    go_on --quiet --output "$theirs" --overwrite --resume-from "$theirs/model_0000004.pth"
+expect_exit "--resume-from and --weights" 2 "exclude each other" \
+    go_on --output "$top/never" --resume-from $pth --weights $pth
+expect_output "--weights: it is said that it is a checkpoint" "--resume-from" \
+    go_on --output "$top/ours5" --weights $pth --config "$theirs/config.yaml" SOLVER.MAX_ITER 1
+
 # ---- augmentation, parts, clipping, average ----------------------------------------------------
 
 augmented="INPUT.CROP.ENABLED True INPUT.CROP.SIZE (0.7,0.7) INPUT.RANDOM_FLIP vertical

@@ -57,6 +57,7 @@ static md_status open_trainer(struct tiny_run *run, const struct tiny_setup *set
                                       .output_dir = setup->folder,
                                       .resume = setup->resume,
                                       .overwrite = setup->overwrite,
+                                      .resume_from = setup->resume_from,
                                       .log = setup->log};
     return trainer_create(&run->trainer, run->memory, &options);
 }

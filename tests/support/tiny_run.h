@@ -18,6 +18,7 @@ struct tiny_setup {
     const char *const *settings; /* key, value, ..., NULL; on top of tiny's; may be NULL */
     size_t             images, val_images; /* 0: 8 and none */
     bool               resume, overwrite;
+    const char        *resume_from;
     struct memory     *memory;   /* NULL: its own */
     const struct log  *log;
 };
