@@ -199,8 +199,8 @@ md_status checkpoint_save(struct detector *detector, struct stream *stream, cons
 
 struct shape checkpoint_tensor_shape(const struct weights_tensor *tensor)
 {
-    struct shape shape = {.rank = tensor->rank};
-    for (int i = 0; i < tensor->rank && i < TENSOR_MAX_RANK; i++)
+    struct shape shape = {.rank = tensor->rank < TENSOR_MAX_RANK ? tensor->rank : TENSOR_MAX_RANK};
+    for (int i = 0; i < shape.rank; i++)
         shape.dims[i] = tensor->dims[i];
     return shape;
 }

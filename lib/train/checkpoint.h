@@ -60,7 +60,7 @@ md_status checkpoint_load_last(struct detector *detector, struct stream *stream,
 
 /* What weights_plan_create is to look for. */
 struct weights_target checkpoint_target(const struct param *param);
-struct shape          checkpoint_tensor_shape(const struct weights_tensor *tensor);
+struct shape          checkpoint_tensor_shape(const struct weights_tensor *tensor); /* as far as it fits */
 bool                  checkpoint_shape_fits(const struct param *param, const struct weights_tensor *tensor);
 /* `which` is one of the parameter's tensors; `values` has room for param_set_piece elements. The
  * file's tensor has the parameter's shape. */
