@@ -18,6 +18,8 @@ void draw_box(md_image *image, float x0, float y0, float x1, float y1, float wid
 /* UTF-8; characters the font lacks become a box. `height`: pixels of a line. (x, y): top left. */
 float draw_text_width(const char *utf8, float height);
 void  draw_text(md_image *image, float x, float y, const char *utf8, float height, struct draw_color color);
+/* The text, or as much of its beginning as fits into `width`, followed by dots. */
+void  draw_fit_text(char *out, size_t capacity, const char *utf8, float width, float height);
 
 struct draw_style {
     float             line_width;  /* pixels; 0: from the size of the image */

@@ -1,5 +1,7 @@
-/* label.c - class colours, and boxes that carry their name. */
+/* label.c - class colours, texts cut to a width, and boxes that carry their name. */
 #include <math.h>
+#include <stdio.h>
+#include <string.h>
 
 #include "draw/draw.h"
 
@@ -29,6 +31,20 @@ static struct draw_color readable_on(struct draw_color ground)
     int light = (ground.r * 299 + ground.g * 587 + ground.b * 114) / 1000;
     return light > 120 ? (struct draw_color){16, 16, 16, 255}
                        : (struct draw_color){255, 255, 255, 255};
+}
+
+void draw_fit_text(char *out, size_t capacity, const char *utf8, float width, float height)
+{
+    snprintf(out, capacity, "%s", utf8);
+    if (draw_text_width(out, height) <= width)
+        return;
+    for (size_t length = strlen(out); length > 0; length--) {
+        if (((unsigned char)out[length - 1] & 0xC0) == 0x80)
+            continue; /* not within a character */
+        snprintf(out + length - 1, capacity - (length - 1), "...");
+        if (draw_text_width(out, height) <= width)
+            return;
+    }
 }
 
 /* ---- labelled boxes -------------------------------------------------------------------------- */

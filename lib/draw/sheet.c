@@ -1,7 +1,6 @@
 /* sheet.c - lays out and paints a contact sheet. */
 #include "draw/sheet.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "core/error.h"
@@ -27,21 +26,6 @@ static int row_height(const struct sheet *sheet, size_t row)
         if (sheet->cells[i].picture.height > height)
             height = sheet->cells[i].picture.height;
     return height;
-}
-
-/* The text, or as much of its beginning as fits followed by dots. */
-static void fit_text(char out[CAPTION_BYTES], const char *text, float width)
-{
-    snprintf(out, CAPTION_BYTES, "%s", text);
-    if (draw_text_width(out, TEXT) <= width)
-        return;
-    for (size_t length = strlen(out); length > 0; length--) {
-        if (((unsigned char)out[length - 1] & 0xC0) == 0x80)
-            continue; /* not within a character */
-        snprintf(out + length - 1, CAPTION_BYTES - (length - 1), "...");
-        if (draw_text_width(out, TEXT) <= width)
-            return;
-    }
 }
 
 static void paste(md_image *sheet, const md_image *picture, int x, int y)
@@ -74,7 +58,8 @@ static void paint_cell(md_image *out, const struct sheet *sheet, size_t index, i
     char caption[CAPTION_BYTES];
     const struct sheet_cell *cell = &sheet->cells[index];
     paste(out, &cell->picture, x + (sheet->cell - cell->picture.width) / 2, y);
-    fit_text(caption, cell->caption ? cell->caption : "", (float)sheet->cell);
+    draw_fit_text(caption, sizeof caption, cell->caption ? cell->caption : "", (float)sheet->cell,
+                  TEXT);
     float left = (float)x + ((float)sheet->cell - draw_text_width(caption, TEXT)) * 0.5f;
     draw_text(out, left, (float)(y + cell->picture.height + 4), caption, TEXT, soft_ink);
 }
