@@ -1,31 +1,66 @@
 /* md_eval.c - how good a model is on annotated data: COCO's average precision and confusions. */
 #include <md.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "support/eval_job.h"
 
 static const char help[] =
     "Usage: md-eval --weights F --data SPEC [options]\n"
-    "Measures a model on annotated data: average precision as COCO defines it, and confusions.\n\n"
+    "       md-eval --predictions RESULTS.json --data SPEC [options]\n"
+    "Measures a model, or anybody's COCO results, on annotated data: average precision as COCO defines\n"
+    "it, and confusions.\n\n"
     "  --weights F       .safetensors from md-train\n"
-    "  --data SPEC       csv:FILE.csv:IMAGE_DIR, coco:ANN.json:IMAGE_DIR, voc:ROOT[:SPLIT],\n"
+    "  --predictions F   a list of {\"image_id\", \"category_id\", \"bbox\", \"score\"}; no model is needed\n"
+    "  --ignore-unknown  pass over results of images and categories that the data does not have\n"
+    "  --data SPEC       csv:FILE.csv:IMAGE_DIR, coco:ANN.json[:IMAGE_DIR], voc:ROOT[:SPLIT],\n"
     "                    yolo:DATA.yaml[:SPLIT], toy:COUNT:SEED\n"
+    "  --max-detections N  of each image and class, best first; more do not count (100)\n"
+    "  --iou LIST        IoU thresholds, such as 0.5,0.75 (0.5,0.55,...,0.95)\n"
+    "  --strict-pycocotools  count what takes the truth of id 0 as a miss, as pycocotools does\n"
     "  --threshold T     score that a detection needs to be in the confusion matrix (0.5)\n"
     "  --json F          the same numbers, as fractions\n"
-    "  --output DIR      DIR/drawn: what was found, from the threshold on, on the first images\n"
+    "  --output DIR      DIR/coco_instances_results.json: all that was found;\n"
+    "                    DIR/drawn: a model's finds, from the threshold on, on the first images\n"
     "  --draw N          how many of them (12)\n" CLI_COMMON_HELP
     "\nExit codes: 0 done, 1 failure, 2 bad usage, 3 bad data, 4 device or memory.\n";
 
 /* In this order; the first that fails ends the run. */
-static eval_output *const outputs[] = {eval_show_tables, eval_write_numbers, eval_draw_images};
+static eval_output *const outputs[] = {eval_show_tables, eval_write_numbers, eval_write_results,
+                                       eval_draw_images};
 
 /* ---- options ------------------------------------------------------------------------------------- */
+
+/* Numbers that rise, with commas between. */
+static int parse_iou(struct cli *cli, struct eval_arguments *a)
+{
+    const char *at = optarg;
+    a->iou_count = 0;
+    for (;;) {
+        char *end;
+        double value = strtod(at, &end);
+        bool ended = *end == '\0';
+        if (end == at || (!ended && *end != ',') || !(value > 0.0 && value <= 1.0) ||
+            (a->iou_count > 0 && value <= a->iou[a->iou_count - 1]) ||
+            a->iou_count == EVAL_MOST_IOU)
+            return cli_usage(cli,
+                             "--iou %s: up to %d numbers above 0, up to 1, that rise are wanted",
+                             optarg, EVAL_MOST_IOU);
+        a->iou[a->iou_count++] = value;
+        if (ended)
+            return -1;
+        at = end + 1;
+    }
+}
 
 static int parse_option(struct cli *cli, struct eval_arguments *a, int option)
 {
     switch (option) {
     case 'w':
         a->weights = optarg;
+        return -1;
+    case 'p':
+        a->predictions = optarg;
         return -1;
     case 'd':
         a->data = optarg;
@@ -36,6 +71,17 @@ static int parse_option(struct cli *cli, struct eval_arguments *a, int option)
     case 'o':
         a->output = optarg;
         return -1;
+    case 'u':
+        a->ignore_unknown = true;
+        return -1;
+    case 's':
+        a->strict = true;
+        return -1;
+    case 'i':
+        return parse_iou(cli, a);
+    case 'm':
+        return cli_int(cli, "--max-detections", optarg, 1, 1000000, &a->max_detections) ? -1
+                                                                                        : CLI_USAGE;
     case 'n':
         return cli_int(cli, "--draw", optarg, 0, 1000000, &a->draw) ? -1 : CLI_USAGE;
     case 't':
@@ -48,7 +94,12 @@ static int parse_option(struct cli *cli, struct eval_arguments *a, int option)
 static int parse(struct cli *cli, struct eval_arguments *a, int argc, char **argv)
 {
     static const struct option options[] = {{"weights", required_argument, NULL, 'w'},
+                                            {"predictions", required_argument, NULL, 'p'},
+                                            {"ignore-unknown", no_argument, NULL, 'u'},
                                             {"data", required_argument, NULL, 'd'},
+                                            {"max-detections", required_argument, NULL, 'm'},
+                                            {"iou", required_argument, NULL, 'i'},
+                                            {"strict-pycocotools", no_argument, NULL, 's'},
                                             {"json", required_argument, NULL, 'j'},
                                             {"threshold", required_argument, NULL, 't'},
                                             {"output", required_argument, NULL, 'o'},
@@ -61,8 +112,12 @@ static int parse(struct cli *cli, struct eval_arguments *a, int argc, char **arg
     }
     if (optind < argc)
         return cli_usage(cli, "%s: no argument is wanted", argv[optind]);
-    if (!a->weights || !a->data)
-        return cli_usage(cli, "--weights and --data are needed");
+    if (!a->data || (!a->weights && !a->predictions))
+        return cli_usage(cli, "--data, and --weights or --predictions, are needed");
+    if (a->weights && a->predictions)
+        return cli_usage(cli, "--weights and --predictions exclude each other");
+    if (a->weights && a->ignore_unknown)
+        return cli_usage(cli, "--ignore-unknown is for --predictions");
     return -1;
 }
 
@@ -77,7 +132,8 @@ static int run(struct eval_job *job)
     code = cli_context(job->cli, &job->context);
     if (code >= 0)
         return code;
-    md_status status = eval_from_model(job);
+    eval_source *source = job->arguments.weights ? eval_from_model : eval_from_file;
+    md_status status = source(job);
     if (status >= 0)
         status = md_evaluator_finish(job->evaluator, &job->report);
     if (status < 0)
@@ -90,7 +146,8 @@ static int run(struct eval_job *job)
 int main(int argc, char **argv)
 {
     struct cli cli;
-    struct eval_job job = {.cli = &cli, .arguments = {.threshold = 0.5f, .draw = 12}};
+    struct eval_job job = {.cli = &cli,
+                           .arguments = {.threshold = 0.5f, .draw = 12, .max_detections = 100}};
     cli_init(&cli, "md-eval", help);
     int code = parse(&cli, &job.arguments, argc, argv);
     if (code < 0)

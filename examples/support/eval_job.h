@@ -4,11 +4,16 @@
 
 #include "cli.h"
 
+enum { EVAL_MOST_IOU = 32 };
+
 struct eval_arguments {
-    const char *weights, *data;
+    const char *weights, *predictions, *data; /* one of the first two is NULL */
     const char *json, *output;
     float threshold;
-    int   draw;
+    int   draw, max_detections;
+    bool  ignore_unknown, strict;
+    double iou[EVAL_MOST_IOU]; /* [iou_count]; 0: COCO's ten */
+    int   iou_count;
 };
 
 struct eval_job {
@@ -25,7 +30,7 @@ struct eval_job {
 /* ---- sources: open the data set and fill job->evaluator ------------------------------------------ */
 
 typedef md_status eval_source(struct eval_job *job);
-eval_source eval_from_model;
+eval_source eval_from_model, eval_from_file;
 
 /* The settings of the evaluator that were asked for; opens it on job->dataset. */
 md_status eval_open(struct eval_job *job);
@@ -34,7 +39,7 @@ md_status eval_open(struct eval_job *job);
 
 /* -1 to go on, else the exit code; the reason was printed. */
 typedef int eval_output(struct eval_job *job);
-eval_output eval_show_tables, eval_write_numbers, eval_draw_images;
+eval_output eval_show_tables, eval_write_numbers, eval_write_results, eval_draw_images;
 
 /* DIR/NAME below --output; the folders are made. false: the reason was printed. */
 bool eval_output_path(const struct eval_job *job, const char *name, char *out, size_t size);

@@ -46,9 +46,13 @@ int eval_output_failed(struct eval_job *job, md_status status)
 int eval_show_tables(struct eval_job *job)
 {
     size_t count = md_dataset_count(job->dataset);
-    eval_print_metrics(stdout, md_report_metrics(job->report));
+    const struct eval_arguments *a = &job->arguments;
+    struct eval_summary summary = {0.5, 0.95, a->max_detections};
+    if (a->iou_count > 0)
+        summary = (struct eval_summary){a->iou[0], a->iou[a->iou_count - 1], a->max_detections};
+    eval_print_metrics(stdout, md_report_metrics(job->report), &summary);
     eval_print_classes(stdout, job->report, job->dataset);
-    eval_print_confusion(stdout, job->report, job->dataset, job->arguments.threshold);
+    eval_print_confusion(stdout, job->report, job->dataset, a->threshold);
     if (job->model)
         printf("%zu images, %.4f seconds each\n", count, job->seconds_per_image);
     else
@@ -68,6 +72,17 @@ int eval_write_numbers(struct eval_job *job)
         return -1;
     fprintf(stderr, "%s: %s: %s\n", job->cli->program, path, strerror(errno));
     return CLI_FAILURE;
+}
+
+int eval_write_results(struct eval_job *job)
+{
+    char path[4096];
+    if (!job->arguments.output)
+        return -1;
+    if (!eval_output_path(job, "coco_instances_results.json", path, sizeof path))
+        return CLI_FAILURE;
+    md_status status = md_report_write_results(job->report, path);
+    return status < 0 ? eval_output_failed(job, status) : -1;
 }
 
 /* ---- images -------------------------------------------------------------------------------------- */

@@ -60,31 +60,47 @@ static int longer(int width, const char *text)
     return cells(text) > width ? cells(text) : width;
 }
 
-static void put_summary_line(FILE *out, const char *range, const char *area, int most, double value)
+/* One of the twelve; `most` detections of an image and class. */
+static void put_line(FILE *out, bool precision, const char *iou, const char *area, int most,
+                     double value)
 {
-    bool precision = most == 100 && strchr(range, 'P');
-    fprintf(out, " Average %-9s (%s) @[ IoU=%-9s | area=%6s | maxDets=%3d ] = %.3f\n",
-            precision ? "Precision" : "Recall", precision ? "AP" : "AR", range + 1, area, most,
-            value);
+    fprintf(out, " %-18s (%s) @[ IoU=%-9s | area=%6s | maxDets=%3d ] = %.3f\n",
+            precision ? "Average Precision" : "Average Recall", precision ? "AP" : "AR", iou, area,
+            most, value);
 }
 
-static void put_summary(FILE *out, const md_metrics *m)
+static void put_summary(FILE *out, const md_metrics *m, const struct eval_summary *summary)
 {
-    put_summary_line(out, "P0.50:0.95", "all", 100, m->ap);
-    put_summary_line(out, "P0.50", "all", 100, m->ap50);
-    put_summary_line(out, "P0.75", "all", 100, m->ap75);
-    put_summary_line(out, "P0.50:0.95", "small", 100, m->ap_small);
-    put_summary_line(out, "P0.50:0.95", "medium", 100, m->ap_medium);
-    put_summary_line(out, "P0.50:0.95", "large", 100, m->ap_large);
-    put_summary_line(out, "R0.50:0.95", "all", 1, m->ar1);
-    put_summary_line(out, "R0.50:0.95", "all", 10, m->ar10);
-    put_summary_line(out, "R0.50:0.95", "all", 100, m->ar100);
-    put_summary_line(out, "R0.50:0.95", "small", 100, m->ar_small);
-    put_summary_line(out, "R0.50:0.95", "medium", 100, m->ar_medium);
-    put_summary_line(out, "R0.50:0.95", "large", 100, m->ar_large);
+    char range[32];
+    int most = summary->most;
+    int ten = most < 10 ? most : 10;
+    snprintf(range, sizeof range, "%.2f:%.2f", summary->low, summary->high);
+    put_line(out, true, range, "all", most, m->ap);
+    put_line(out, true, "0.50", "all", most, m->ap50);
+    put_line(out, true, "0.75", "all", most, m->ap75);
+    put_line(out, true, range, "small", most, m->ap_small);
+    put_line(out, true, range, "medium", most, m->ap_medium);
+    put_line(out, true, range, "large", most, m->ap_large);
+    put_line(out, false, range, "all", 1, m->ar1);
+    put_line(out, false, range, "all", ten, m->ar10);
+    put_line(out, false, range, "all", most, m->ar100);
+    put_line(out, false, range, "small", most, m->ar_small);
+    put_line(out, false, range, "medium", most, m->ar_medium);
+    put_line(out, false, range, "large", most, m->ar_large);
 }
 
-void eval_print_metrics(FILE *out, const md_metrics *m)
+static void put_pasted(FILE *out, const double *values, int count)
+{
+    char text[VALUE];
+    fputs("copypaste: Task: bbox\ncopypaste: AP,AP50,AP75,APs,APm,APl\ncopypaste: ", out);
+    for (int i = 0; i < count; i++) {
+        percent(text, values[i], 4);
+        fprintf(out, "%s%s", i > 0 ? "," : "", text);
+    }
+    fputc('\n', out);
+}
+
+void eval_print_metrics(FILE *out, const md_metrics *m, const struct eval_summary *summary)
 {
     static const char *const names[] = {"AP", "AP50", "AP75", "APs", "APm", "APl"};
     const double values[] = {m->ap, m->ap50, m->ap75, m->ap_small, m->ap_medium, m->ap_large};
@@ -92,7 +108,7 @@ void eval_print_metrics(FILE *out, const md_metrics *m)
     char text[COUNT][VALUE];
     int width[COUNT];
     bool unknown = false;
-    put_summary(out, m);
+    put_summary(out, m, summary);
     fputs("Evaluation results for bbox:\n", out);
     for (int i = 0; i < COUNT; i++) {
         percent(text[i], values[i], 3);
@@ -109,33 +125,57 @@ void eval_print_metrics(FILE *out, const md_metrics *m)
     fputs("|\n", out);
     if (unknown)
         fputs("Some metrics cannot be computed and is shown as NaN.\n", out);
+    put_pasted(out, values, COUNT);
 }
 
 /* ---- by class ----------------------------------------------------------------------------- */
 
+enum { PAIRS = 3 }; /* of columns: a class and its value */
+
+typedef double class_value(const md_report *report, int class_id);
+
+/* Classes run along the rows; each column is as wide as its widest text. */
+static void put_class_table(FILE *out, const char *title, const md_report *report,
+                            const md_dataset *dataset, class_value *value)
+{
+    int count = md_dataset_class_count(dataset);
+    int pairs = count < PAIRS ? count : PAIRS;
+    int names[PAIRS] = {10, 10, 10}; /* with two cells more than "category" */
+    int values[PAIRS];
+    char text[VALUE];
+    for (int k = 0; k < pairs; k++)
+        values[k] = cells(title) + 2;
+    for (int i = 0; i < count; i++) {
+        percent(text, value(report, i), 3);
+        names[i % pairs] = longer(names[i % pairs], md_dataset_class_name(dataset, i));
+        values[i % pairs] = longer(values[i % pairs], text);
+    }
+    fprintf(out, "Per-category bbox %s:\n", title);
+    for (int k = 0; k < pairs; k++) {
+        put_left(out, "category", names[k]);
+        put_left(out, title, values[k]);
+    }
+    fputs("|\n", out);
+    for (int k = 0; k < pairs; k++) {
+        put_rule(out, names[k] + 1, "");
+        put_rule(out, values[k] + 1, "");
+    }
+    fputs("|\n", out);
+    for (int i = 0; i < count || i % pairs != 0; i++) {
+        percent(text, i < count ? value(report, i) : -1.0, 3);
+        put_left(out, i < count ? md_dataset_class_name(dataset, i) : "", names[i % pairs]);
+        put_left(out, i < count ? text : "", values[i % pairs]);
+        if (i % pairs == pairs - 1)
+            fputs("|\n", out);
+    }
+}
+
 void eval_print_classes(FILE *out, const md_report *report, const md_dataset *dataset)
 {
-    int name_width = 10, value_width = 6; /* "category", and "100.000" at most one more */
-    int count = md_dataset_class_count(dataset);
-    char ap[VALUE], ap50[VALUE];
-    for (int i = 0; i < count; i++)
-        name_width = longer(name_width, md_dataset_class_name(dataset, i));
-    fputs("Per-category bbox AP:\n", out);
-    put_left(out, "category", name_width);
-    put_left(out, "AP", value_width);
-    put_left(out, "AP50", value_width);
-    fputs("|\n", out);
-    put_rule(out, name_width + 1, "");
-    put_rule(out, value_width + 1, "");
-    put_rule(out, value_width + 1, "|\n");
-    for (int i = 0; i < count; i++) {
-        percent(ap, md_report_class_ap(report, i), 3);
-        percent(ap50, md_report_class_ap50(report, i), 3);
-        put_left(out, md_dataset_class_name(dataset, i), name_width);
-        put_left(out, ap, value_width);
-        put_left(out, ap50, value_width);
-        fputs("|\n", out);
-    }
+    if (md_dataset_class_count(dataset) < 2)
+        return;
+    put_class_table(out, "AP", report, dataset, md_report_class_ap);
+    put_class_table(out, "AP50", report, dataset, md_report_class_ap50);
 }
 
 static const char *name_of(const md_dataset *dataset, size_t index)

@@ -6,8 +6,16 @@
 
 #include <md.h>
 
-/* As Detectron2 prints them: percent, three decimals, nan where there is nothing to measure. */
-void eval_print_metrics(FILE *out, const md_metrics *metrics);
+/* What was averaged over. */
+struct eval_summary {
+    double low, high; /* IoU */
+    int most;         /* detections of an image and class */
+};
+
+/* As Detectron2 prints them: twelve lines of fractions; tables of percent with three decimals and nan
+ * where there is nothing to measure; the line to paste. */
+void eval_print_metrics(FILE *out, const md_metrics *metrics, const struct eval_summary *summary);
+/* Nothing for a single class. */
 void eval_print_classes(FILE *out, const md_report *report, const md_dataset *dataset);
 /* Rows are the truth, columns the prediction, "nothing" the last of each. */
 void eval_print_confusion(FILE *out, const md_report *report, const md_dataset *dataset,

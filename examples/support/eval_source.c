@@ -1,10 +1,16 @@
-/* eval_source.c - where the detections of md-eval come from: a model that looks at every image. */
+/* eval_source.c - where the detections of md-eval come from: a model that looks at every image, or a file. */
 #include "eval_job.h"
 
 md_status eval_open(struct eval_job *job)
 {
     md_eval_options options = md_eval_options_default();
-    options.confusion_score = job->arguments.threshold;
+    const struct eval_arguments *a = &job->arguments;
+    options.confusion_score = a->threshold;
+    options.max_detections = a->max_detections;
+    options.strict_pycocotools = a->strict;
+    options.ignore_unknown = a->ignore_unknown;
+    options.iou_thresholds = a->iou_count > 0 ? a->iou : NULL;
+    options.iou_threshold_count = (size_t)a->iou_count;
     return md_evaluator_create(&job->evaluator, job->dataset, &options);
 }
 
@@ -42,4 +48,13 @@ md_status eval_from_model(struct eval_job *job)
         job->seconds_per_image /= (double)count;
     md_predictor_free(predictor);
     return status;
+}
+
+md_status eval_from_file(struct eval_job *job)
+{
+    const struct eval_arguments *a = &job->arguments;
+    md_status status = md_dataset_open(&job->dataset, job->context, a->data, NULL);
+    if (status >= 0)
+        status = eval_open(job);
+    return status < 0 ? status : md_evaluator_add_results(job->evaluator, a->predictions, NULL);
 }

@@ -22,6 +22,15 @@ typedef struct md_eval_options {
     size_t size;            /* set by md_eval_options_init */
     float  confusion_score; /* detections that count in the confusion matrix (0.5) */
     float  confusion_iou;   /* IoU of a match in it (0.5) */
+    int    max_detections;  /* of each image and class, best first; more do not count (100) */
+    /* IoU thresholds of average precision, rising, 32 at most; borrowed for the call that is given
+     * the options (NULL: 0.50, 0.55, ..., 0.95) */
+    const double *iou_thresholds;
+    size_t        iou_threshold_count;
+    /* A detection that takes the truth whose id in a COCO file is 0 counts as a miss, as it does
+     * for pycocotools (false) */
+    bool   strict_pycocotools;
+    bool   ignore_unknown;  /* md_evaluator_add_results: see there (false) */
 } md_eval_options;
 
 MD_API void md_eval_options_init(md_eval_options *options, size_t size);
@@ -40,6 +49,20 @@ MD_API md_status md_evaluator_create(md_evaluator **out, md_dataset *dataset,
                                      const md_eval_options *options);
 MD_API md_status md_evaluator_add(md_evaluator *evaluator, size_t image_index,
                                   const md_detections *detections);
+
+typedef struct md_results_info {
+    size_t read, added;        /* elements of the file; those of images and classes of the data set */
+    size_t unknown_images, unknown_classes; /* elements passed over; one may count in both */
+} md_results_info;
+
+/* All detections of a file of COCO results, of whatever program. Images are meant by the ids of the
+ * data set: those of its COCO file; for other formats 1, 2, ... in its order. An "image_id" that is a
+ * text, and a "file_name", mean the image of that name; a "category" the class of that name
+ * (docs/evaluation.md). Results of unknown images or classes are MD_EMISMATCH, or with
+ * options.ignore_unknown passed over with a warning. `info` may be NULL. All or none are added, and
+ * only to images that nothing was added to. */
+MD_API md_status md_evaluator_add_results(md_evaluator *evaluator, const char *path,
+                                          md_results_info *info);
 MD_API md_status md_evaluator_finish(md_evaluator *evaluator, md_report **out);
 MD_API void      md_evaluator_free(md_evaluator *evaluator);
 
@@ -52,6 +75,8 @@ MD_API double            md_report_class_ap(const md_report *report, int class_i
 MD_API double            md_report_class_ap50(const md_report *report, int class_id);
 /* n x n counts, row: truth, column: prediction; the last of each is "nothing". n = classes + 1. */
 MD_API const uint64_t   *md_report_confusion(const md_report *report, size_t *n);
+/* What was found as a file of COCO results, under the ids of the data set. */
+MD_API md_status         md_report_write_results(const md_report *report, const char *path);
 MD_API void              md_report_free(md_report *report);
 
 #ifdef __cplusplus

@@ -6,10 +6,13 @@
 #include "api/report.h"
 #include "core/error.h"
 #include "data/builder.h"
+#include "eval/coco_match.h"
+#include "eval/results.h"
 
 struct md_evaluator {
     md_dataset *dataset;
     md_eval_options options;
+    struct coco_options coco; /* holds the list that `options` point to */
     struct eval_detection *detections;
     size_t count, capacity;
     bool *added; /* [images of the data set] */
@@ -19,7 +22,8 @@ struct md_evaluator {
 
 void md_eval_options_init(md_eval_options *options, size_t size)
 {
-    const md_eval_options defaults = {.confusion_score = 0.5f, .confusion_iou = 0.5f};
+    const md_eval_options defaults = {
+        .confusion_score = 0.5f, .confusion_iou = 0.5f, .max_detections = COCO_MAX_DETECTIONS};
     options_init(options, size, &defaults, sizeof defaults);
 }
 
@@ -36,14 +40,19 @@ md_status md_evaluator_create(md_evaluator **out, md_dataset *dataset,
     md_status st = MD_OK;
     md_evaluator *evaluator = NULL;
     md_eval_options read = md_eval_options_default();
+    struct coco_options coco;
     TRY(GIVEN(out));
     TRY(GIVEN(dataset));
     TRY(options_read(&read, sizeof read, options, "md_eval_options"));
     TRY(check_fraction("confusion_score", read.confusion_score));
     TRY(check_fraction("confusion_iou", read.confusion_iou));
+    TRY(eval_options_read(&coco, &read, 1));
     TRY(memory_zeroed(&dataset->context->memory, &evaluator, 1, sizeof *evaluator));
+    evaluator->coco = coco;
     evaluator->dataset = dataset_retain(dataset);
     evaluator->options = read;
+    evaluator->options.iou_thresholds = evaluator->coco.thresholds;
+    evaluator->options.iou_threshold_count = (size_t)coco.threshold_count;
     TRY(memory_zeroed(&dataset->context->memory, &evaluator->added, md_dataset_count(dataset),
                       sizeof *evaluator->added));
     *out = evaluator;
@@ -114,6 +123,69 @@ fail:
     return st;
 }
 
+/* Takes the array over when nothing was added before. */
+static md_status take_results(md_evaluator *evaluator, struct results *results)
+{
+    size_t count = evaluator->count + results->count;
+    if (evaluator->count == 0) {
+        memory_free(results->memory, evaluator->detections);
+        evaluator->detections = results->detections;
+        evaluator->capacity = results->capacity;
+        evaluator->count = count;
+        results->detections = NULL;
+        return MD_OK;
+    }
+    md_status st = memory_resize(results->memory, &evaluator->detections, count,
+                                 sizeof *evaluator->detections);
+    if (st < 0)
+        return st;
+    if (results->count > 0)
+        memcpy(evaluator->detections + evaluator->count, results->detections,
+               results->count * sizeof *results->detections);
+    evaluator->count = evaluator->capacity = count;
+    return MD_OK;
+}
+
+static md_status check_images(const md_evaluator *evaluator, const struct results *results,
+                              const char *path)
+{
+    for (size_t i = 0; i < results->count; i++) {
+        uint32_t image = results->detections[i].image;
+        if (evaluator->added[image])
+            return ERROR(MD_EINVAL,
+                         "%s: it has results of \"%s\", to which detections were added before",
+                         path, md_dataset_image_name(evaluator->dataset, image));
+    }
+    return MD_OK;
+}
+
+md_status md_evaluator_add_results(md_evaluator *evaluator, const char *path, md_results_info *info)
+{
+    md_status st = MD_OK;
+    struct results results = {0};
+    TRY(GIVEN(evaluator));
+    TRY(GIVEN(path));
+    md_context *context = evaluator->dataset->context;
+    const struct results_source source = {.name = path,
+                                          .dataset = evaluator->dataset->dataset,
+                                          .log = &context->log,
+                                          .ignore_unknown = evaluator->options.ignore_unknown};
+    TRY(results_read_file(&results, &context->memory, &source));
+    TRY(check_images(evaluator, &results, path));
+    size_t first = evaluator->count;
+    TRY(take_results(evaluator, &results));
+    for (size_t i = first; i < evaluator->count; i++)
+        evaluator->added[evaluator->detections[i].image] = true;
+    if (info)
+        *info = (md_results_info){.read = results.read,
+                                  .added = results.count,
+                                  .unknown_images = results.images.count,
+                                  .unknown_classes = results.classes.count};
+fail:
+    results_free(&results);
+    return st;
+}
+
 /* ---- the whole ---------------------------------------------------------------------------- */
 
 md_status md_evaluator_finish(md_evaluator *evaluator, md_report **out)
@@ -121,6 +193,9 @@ md_status md_evaluator_finish(md_evaluator *evaluator, md_report **out)
     md_status st = MD_OK;
     TRY(GIVEN(evaluator));
     TRY(GIVEN(out));
+    if (evaluator->count == 0)
+        log_write(&evaluator->dataset->context->log, MD_LOG_WARN,
+                  "no detections at all: average precision and recall are not defined");
     TRY(report_create(out, evaluator->dataset, evaluator->detections, evaluator->count,
                       &evaluator->options));
 fail:

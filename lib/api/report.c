@@ -4,6 +4,32 @@
 #include <string.h>
 
 #include "core/error.h"
+#include "eval/results.h"
+
+md_status eval_options_read(struct coco_options *out, const md_eval_options *options, int threads)
+{
+    struct coco_options read = coco_options_default();
+    int most = options->max_detections;
+    if (most < 1)
+        return ERROR(MD_EINVAL, "md_eval_options.max_detections is %d; at least 1 is wanted", most);
+    read.limits[1] = most < 10 ? most : 10;
+    read.limits[2] = most;
+    read.strict_ids = options->strict_pycocotools;
+    read.threads = threads;
+    if (options->iou_thresholds) {
+        if (options->iou_threshold_count > COCO_MOST_THRESHOLDS)
+            return ERROR(MD_EINVAL,
+                         "md_eval_options.iou_threshold_count is %zu; at most %d are possible",
+                         options->iou_threshold_count, COCO_MOST_THRESHOLDS);
+        read.threshold_count = (int)options->iou_threshold_count;
+        memcpy(read.thresholds, options->iou_thresholds,
+               options->iou_threshold_count * sizeof *options->iou_thresholds);
+    }
+    md_status st = coco_options_check(&read);
+    if (st == MD_OK)
+        *out = read;
+    return st;
+}
 
 static md_metrics metrics_of(const struct coco_metrics *from)
 {
@@ -29,7 +55,8 @@ static md_status measure(md_report *report)
     struct memory *memory = &report->dataset->context->memory;
     const struct dataset *dataset = report->dataset->dataset;
     size_t side = (size_t)dataset->class_count + 1;
-    TRY(coco_evaluate(&report->coco, memory, dataset, report->detections, report->count));
+    TRY(coco_evaluate_as(&report->coco, memory, dataset, report->detections, report->count,
+                         &report->coco_options));
     report->metrics = metrics_of(&report->coco.metrics);
     TRY(memory_zeroed(memory, &report->confusion, side * side, sizeof *report->confusion));
     TRY(confusion_matrix(report->confusion, memory, dataset, report->detections, report->count,
@@ -48,6 +75,9 @@ md_status report_create(md_report **out, md_dataset *dataset,
     TRY(memory_zeroed(memory, &report, 1, sizeof *report));
     report->dataset = dataset_retain(dataset);
     report->options = *options;
+    TRY(eval_options_read(&report->coco_options, options, dataset->context->device->threads));
+    report->options.iou_thresholds = report->coco_options.thresholds;
+    report->options.iou_threshold_count = (size_t)report->coco_options.threshold_count;
     TRY(memory_alloc(memory, &report->detections, count, sizeof *report->detections));
     if (count > 0)
         memcpy(report->detections, detections, count * sizeof *detections);
@@ -90,6 +120,17 @@ const uint64_t *md_report_confusion(const md_report *report, size_t *n)
     if (n)
         *n = (size_t)report->dataset->dataset->class_count + 1;
     return report->confusion;
+}
+
+md_status md_report_write_results(const md_report *report, const char *path)
+{
+    md_status st = MD_OK;
+    TRY(GIVEN(report));
+    TRY(GIVEN(path));
+    TRY(results_write(&report->dataset->context->memory, path, report->dataset->dataset,
+                      report->detections, report->count));
+fail:
+    return st;
 }
 
 void md_report_free(md_report *report)

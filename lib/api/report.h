@@ -10,12 +10,16 @@ struct md_report {
     struct eval_detection *detections; /* [count] in the order they were added */
     size_t                 count;
     md_eval_options        options;
+    struct coco_options    coco_options; /* as `options` want them */
     md_metrics             metrics;
     struct coco_result     coco;
     uint64_t              *confusion;  /* [classes + 1, classes + 1] */
 };
 
-/* Copies the detections. */
+/* MD_EINVAL names the field that is wrong. */
+md_status eval_options_read(struct coco_options *out, const md_eval_options *options, int threads);
+
+/* Copies the detections and all of the options. */
 md_status report_create(md_report **out, md_dataset *dataset, const struct eval_detection *detections,
                         size_t count, const md_eval_options *options);
 

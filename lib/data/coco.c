@@ -21,7 +21,7 @@ struct coco_data {
     struct coco_lists lists;
     const char *origin; /* the path, kept with the data set when it is checked */
     struct line_counter lines;
-    const char *folder;
+    const char *folder;         /* NULL: the images are not wanted */
     const char *const *classes; /* the caller's; NULL: the file's */
     int class_count;
     struct dataset_builder builder;
@@ -86,7 +86,7 @@ static md_status add_images(struct coco_data *data)
                                offsetof(struct coco_image, offset), "images");
     for (size_t i = 0; i < lists->image_count && st == MD_OK; i++) {
         const struct coco_image *image = &lists->images[i];
-        if (!lists->problems && !path_stays_inside(data->folder, image->name))
+        if (data->folder && !lists->problems && !path_stays_inside(data->folder, image->name))
             return ERROR(MD_EFORMAT,
                          "%s:%zu: \"%s\" leads out of the image folder %s; name files inside it",
                          lists->path, coco_line(lists, image->offset), image->name, data->folder);
@@ -262,7 +262,8 @@ static md_status build(struct coco_data *data, const struct log *log, struct dat
         *out = dataset;
         return MD_OK;
     }
-    TRY(dataset_probe_sizes(dataset, dataset->image_count > PROBE_THREADS ? PROBE_THREADS : 0));
+    if (data->folder)
+        TRY(dataset_probe_sizes(dataset, dataset->image_count > PROBE_THREADS ? PROBE_THREADS : 0));
     TRY(checks_run(dataset, &checks));
     TRY(checks_report(dataset, &checks, log, lists->path));
     *out = dataset;

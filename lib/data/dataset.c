@@ -57,12 +57,14 @@ void dataset_free(struct dataset *dataset)
 /* ---- opening -------------------------------------------------------------- */
 
 /* "FILE:DIR". */
-static md_status split_paths(struct memory *memory, const char *spec, char **file,
-                             const char **folder)
+static md_status split_paths(struct memory *memory, const char *spec, bool images_may_lack,
+                             char **file, const char **folder)
 {
     md_status st = spec_cut(memory, spec, file, folder);
     if (st < 0)
         return st;
+    if (!*folder && images_may_lack)
+        return MD_OK;
     if (!*folder)
         return ERROR(MD_EINVAL,
                      "data set \"%s\" lacks a part; write KIND:ANNOTATION_FILE:IMAGE_FOLDER", spec);
@@ -150,7 +152,7 @@ static md_status open_spec(const struct opening *how, const char *spec, struct d
     md_status st = MD_OK;
     char *file = NULL;
     const char *folder = NULL;
-    TRY(split_paths(memory, spec, &file, &folder));
+    TRY(split_paths(memory, spec, !csv && !how->problems, &file, &folder));
     TRY(open_pair(how, csv, file, folder, out));
 fail:
     memory_free(memory, file);
@@ -183,6 +185,10 @@ md_status dataset_read_image(const struct dataset *dataset, size_t index, struct
     md_image pixels = {0};
     if (dataset->source.read_image) {
         TRY(dataset->source.read_image(dataset->source.user, image->source_index, memory, &pixels));
+    } else if (!dataset->folder) {
+        FAIL(MD_ENOTFOUND,
+             "%s: the data set was opened without its images; write coco:ANN.json:IMAGE_FOLDER",
+             image->name);
     } else {
         TRY(path_join(memory, &path, dataset->folder, image->name));
         TRY(image_load(&pixels, memory, path));

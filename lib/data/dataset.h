@@ -61,14 +61,14 @@ struct dataset {
     const char          **class_names; /* [class_count] */
     int64_t              *class_ids;   /* [class_count] ids of the file (COCO category ids), else 1.. */
     int                   class_count;
-    const char           *folder;      /* of the images; NULL with a source */
+    const char           *folder;      /* of the images; NULL with a source, or without images */
     struct dataset_source source;
     struct outline_file   outlines;
     void                 *store;       /* private: what the pointers above point into */
 };
 
-/* SPEC: coco:ANN.json:DIR, csv:FILE.csv:DIR, voc:ROOT[:SPLIT], yolo:DATA.yaml[:SPLIT],
- * toy:COUNT:SEED (docs/data.md). `classes` (may be NULL,
+/* SPEC: coco:ANN.json:DIR (without :DIR no image can be read), csv:FILE.csv:DIR, voc:ROOT[:SPLIT],
+ * yolo:DATA.yaml[:SPLIT], toy:COUNT:SEED (docs/data.md). `classes` (may be NULL,
  * class_count of them) fixes names and order, as when weights know them: a class not among them is
  * MD_EMISMATCH naming file and line. Without it, classes are sorted by name (CSV, VOC) or
  * by id (COCO), or as the file lists them (YOLO).

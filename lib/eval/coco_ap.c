@@ -1,77 +1,65 @@
 /* coco_ap.c - COCO average precision and recall of boxes.
  *
- * Detections and truths are sorted by class and image once; then one class at a time is matched
- * image by image, ordered by score, and its precision at 101 recalls is added to the sums. */
+ * Detections and truths are dealt out to their classes once; then the classes are measured one by one,
+ * on several threads if wanted, and their figures averaged in the order of the classes. */
 #include "eval/coco_ap.h"
 
-#include <float.h>
 #include <math.h>
-#include <stdlib.h>
+#include <stdatomic.h>
 #include <string.h>
 
 #include "core/error.h"
-#include "eval/coco_match.h"
+#include "core/pool.h"
+#include "eval/coco_class.h"
 
-enum { RECALLS = 101 };
-
-/* Sorts by class and image; detections then by falling score, and all by index at last. */
-struct entry {
-    int class_id;
-    uint32_t image;
-    double score;
-    uint32_t index;
-};
-
-static int by_class_image_score(const void *left, const void *right)
-{
-    const struct entry *a = left;
-    const struct entry *b = right;
-    if (a->class_id != b->class_id)
-        return a->class_id < b->class_id ? -1 : 1;
-    if (a->image != b->image)
-        return a->image < b->image ? -1 : 1;
-    if (a->score < b->score || a->score > b->score)
-        return a->score > b->score ? -1 : 1;
-    return (a->index > b->index) - (a->index < b->index);
-}
-
-/* A mean in the making; of nothing it is -1. */
-struct mean {
-    double sum;
-    size_t count;
-};
-
-static void mean_add(struct mean *mean, double value)
-{
-    mean->sum += value;
-    mean->count++;
-}
-
-static double mean_value(const struct mean *mean)
-{
-    return mean->count > 0 ? mean->sum / (double)mean->count : -1;
-}
-
-struct sums {
-    struct mean ap[COCO_AREAS], ap50, ap75;
-    struct mean ar[COCO_AREAS], ar1, ar10;
+/* Entries of all classes, one class behind the other. */
+struct dealt {
+    struct coco_entry *entries;
+    size_t *first; /* [class_count + 1] */
 };
 
 struct evaluation {
     struct memory *memory;
     const struct dataset *dataset;
     const struct eval_detection *detections;
-    struct entry *found, *truth; /* sorted */
-    size_t found_count, truth_count;
-    const struct annotation **truths; /* room for those of one image and class */
-    struct coco_outcome *outcomes;    /* of one class, by image and then by score */
-    uint32_t *order;                  /* of outcomes by score */
-    double *precision, *recall;       /* along that order */
-    struct coco_scratch scratch;
-    struct sums sums;
+    const struct coco_options *options;
+    struct dealt found, truth; /* by class and then in the order given; truths are by image so */
+    double *figures;
+    atomic_int next_class;
 };
 
-/* ---- entries ------------------------------------------------------------------- */
+/* ---- options ------------------------------------------------------------------------------------- */
+
+struct coco_options coco_options_default(void)
+{
+    struct coco_options options = {
+        .threshold_count = COCO_THRESHOLDS, .limits = {1, 10, COCO_MAX_DETECTIONS}, .threads = 1};
+    memcpy(options.thresholds, coco_thresholds, sizeof coco_thresholds);
+    return options;
+}
+
+md_status coco_options_check(const struct coco_options *options)
+{
+    if (options->threshold_count < 1 || options->threshold_count > COCO_MOST_THRESHOLDS)
+        return ERROR(MD_EINVAL, "%d IoU thresholds; there may be 1 to %d", options->threshold_count,
+                     COCO_MOST_THRESHOLDS);
+    for (int t = 0; t < options->threshold_count; t++) {
+        double threshold = options->thresholds[t];
+        if (!(threshold > 0 && threshold <= 1) ||
+            (t > 0 && threshold <= options->thresholds[t - 1]))
+            return ERROR(MD_EINVAL, "IoU threshold %g; they lie above 0, up to 1, and rise",
+                         threshold);
+    }
+    for (int k = 0; k < COCO_LIMITS; k++)
+        if (options->limits[k] < (k > 0 ? options->limits[k - 1] : 1))
+            return ERROR(MD_EINVAL,
+                         "at most %d, %d and %d detections; these limits are 1 or more "
+                         "and rise",
+                         options->limits[0], options->limits[1], options->limits[2]);
+    return MD_OK;
+}
+
+/* ---- dealing out --------------------------------------------------------------------------------- */
 
 static md_status check_detection(const struct dataset *dataset,
                                  const struct eval_detection *detection, size_t index)
@@ -91,300 +79,260 @@ static md_status check_detection(const struct dataset *dataset,
     return MD_OK;
 }
 
-static md_status sort_entries(struct evaluation *eval, size_t count)
+static md_status reserve_dealt(struct evaluation *eval, struct dealt *dealt, size_t count)
 {
-    const struct dataset *dataset = eval->dataset;
-    if (count > UINT32_MAX || dataset->annotation_count > UINT32_MAX)
-        return ERROR(MD_EINVAL, "%zu detections; at most %u can be evaluated at once", count,
-                     UINT32_MAX);
-    md_status st = memory_alloc(eval->memory, &eval->found, count, sizeof *eval->found);
+    size_t classes = (size_t)eval->dataset->class_count;
+    md_status st = memory_alloc(eval->memory, &dealt->entries, count, sizeof *dealt->entries);
     if (st == MD_OK)
-        st = memory_alloc(eval->memory, &eval->truth, dataset->annotation_count,
-                          sizeof *eval->truth);
-    if (st < 0)
-        return st;
-    for (size_t i = 0; i < count; i++) {
-        const struct eval_detection *detection = &eval->detections[i];
-        st = check_detection(dataset, detection, i);
-        if (st < 0)
-            return st;
-        eval->found[i] =
-            (struct entry){detection->class_id, detection->image, detection->score, (uint32_t)i};
-    }
-    for (size_t i = 0; i < dataset->image_count; i++) {
-        const struct dataset_image *image = &dataset->images[i];
-        for (size_t k = image->first; k < image->first + image->count; k++)
-            eval->truth[eval->truth_count++] =
-                (struct entry){dataset->annotations[k].class_id, (uint32_t)i, 0, (uint32_t)k};
-    }
-    eval->found_count = count;
-    if (count > 1)
-        qsort(eval->found, count, sizeof *eval->found, by_class_image_score);
-    if (eval->truth_count > 1)
-        qsort(eval->truth, eval->truth_count, sizeof *eval->truth, by_class_image_score);
-    return MD_OK;
-}
-
-/* ---- one class ------------------------------------------------------------------- */
-
-/* A run of entries of one class, or of one image in it. */
-struct run {
-    const struct entry *entries;
-    size_t count;
-};
-
-static struct run take_class(const struct entry *entries, size_t count, size_t *at, int class_id)
-{
-    struct run run = {entries + *at, 0};
-    while (*at < count && entries[*at].class_id == class_id) {
-        run.count++;
-        (*at)++;
-    }
-    return run;
-}
-
-static struct run take_image(struct run *of_class, uint32_t image)
-{
-    struct run run = {of_class->entries, 0};
-    while (run.count < of_class->count && run.entries[run.count].image == image)
-        run.count++;
-    of_class->entries += run.count;
-    of_class->count -= run.count;
-    return run;
-}
-
-static uint32_t first_image(struct run found, struct run truth)
-{
-    if (found.count == 0 || (truth.count > 0 && truth.entries[0].image < found.entries[0].image))
-        return truth.entries[0].image;
-    return found.entries[0].image;
-}
-
-/* Fills eval->outcomes; the number of them goes to *count. */
-static md_status match_class(struct evaluation *eval, struct run found, struct run truth,
-                             size_t *count)
-{
-    *count = 0;
-    while (found.count > 0 || truth.count > 0) {
-        const struct eval_detection *detections[COCO_MAX_DETECTIONS];
-        uint32_t image = first_image(found, truth);
-        struct run here = take_image(&found, image);
-        struct run truths = take_image(&truth, image);
-        size_t detection_count =
-            here.count < COCO_MAX_DETECTIONS ? here.count : COCO_MAX_DETECTIONS;
-        for (size_t i = 0; i < detection_count; i++)
-            detections[i] = &eval->detections[here.entries[i].index];
-        for (size_t i = 0; i < truths.count; i++)
-            eval->truths[i] = &eval->dataset->annotations[truths.entries[i].index];
-        md_status st = coco_match(eval->outcomes + *count, &eval->scratch, detections,
-                                  detection_count, eval->truths, truths.count);
-        if (st < 0)
-            return st;
-        *count += detection_count;
-    }
-    return MD_OK;
-}
-
-struct score_place {
-    double score;
-    uint32_t place;
-};
-
-static int by_score(const void *left, const void *right)
-{
-    const struct score_place *a = left;
-    const struct score_place *b = right;
-    if (a->score < b->score || a->score > b->score)
-        return a->score > b->score ? -1 : 1;
-    return (a->place > b->place) - (a->place < b->place);
-}
-
-static md_status order_outcomes(struct evaluation *eval, size_t count)
-{
-    struct score_place *places = NULL;
-    md_status st = memory_alloc(eval->memory, &places, count, sizeof *places);
-    if (st < 0)
-        return st;
-    for (size_t i = 0; i < count; i++)
-        places[i] = (struct score_place){eval->outcomes[i].score, (uint32_t)i};
-    if (count > 1)
-        qsort(places, count, sizeof *places, by_score);
-    for (size_t i = 0; i < count; i++)
-        eval->order[i] = places[i].place;
-    memory_free(eval->memory, places);
-    return MD_OK;
-}
-
-/* ---- precision and recall --------------------------------------------------------- */
-
-/* Sum of the precision at the 101 recalls, for one size and threshold. */
-static double precision_sum(struct evaluation *eval, size_t count, size_t positives, int size,
-                            int t)
-{
-    double hits = 0, misses = 0;
-    for (size_t i = 0; i < count; i++) {
-        const struct coco_outcome *outcome = &eval->outcomes[eval->order[i]];
-        if (!(outcome->ignored[size] >> t & 1)) {
-            bool hit = outcome->matched[size] >> t & 1;
-            hits += hit;
-            misses += !hit;
-        }
-        eval->recall[i] = hits / (double)positives;
-        eval->precision[i] = hits / (hits + misses + DBL_EPSILON);
-    }
-    for (size_t i = count; i-- > 1;)
-        eval->precision[i - 1] = fmax(eval->precision[i - 1], eval->precision[i]);
-    double sum = 0;
-    size_t at = 0;
-    for (int r = 0; r < RECALLS; r++) {
-        while (at < count && eval->recall[at] < r * 0.01)
-            at++;
-        if (at < count)
-            sum += eval->precision[at];
-    }
-    return sum;
-}
-
-static double recall_within(const struct evaluation *eval, size_t count, size_t positives, int size,
-                            int t, int limit)
-{
-    size_t hits = 0;
-    for (size_t i = 0; i < count; i++) {
-        const struct coco_outcome *outcome = &eval->outcomes[i];
-        hits +=
-            outcome->rank < limit && (outcome->matched[size] & ~outcome->ignored[size]) >> t & 1;
-    }
-    return (double)hits / (double)positives;
-}
-
-static size_t count_positives(const struct evaluation *eval, struct run truth, int size)
-{
-    size_t positives = 0;
-    for (size_t i = 0; i < truth.count; i++) {
-        const struct annotation *annotation = &eval->dataset->annotations[truth.entries[i].index];
-        positives += !annotation->crowd && !coco_area_is_out(annotation->area, size);
-    }
-    return positives;
-}
-
-static void add_threshold(struct evaluation *eval, size_t count, size_t positives, int size, int t)
-{
-    struct sums *sums = &eval->sums;
-    double precision = precision_sum(eval, count, positives, size, t) / RECALLS;
-    mean_add(&sums->ap[size], precision);
-    mean_add(&sums->ar[size], recall_within(eval, count, positives, size, t, COCO_MAX_DETECTIONS));
-    if (size != 0)
-        return;
-    if (t == 0)
-        mean_add(&sums->ap50, precision);
-    if (t == 5)
-        mean_add(&sums->ap75, precision);
-    mean_add(&sums->ar1, recall_within(eval, count, positives, size, t, 1));
-    mean_add(&sums->ar10, recall_within(eval, count, positives, size, t, 10));
-}
-
-static md_status evaluate_class(struct evaluation *eval, struct run found, struct run truth,
-                                double *ap, double *ap50)
-{
-    size_t count = 0;
-    const struct sums before = eval->sums;
-    md_status st = match_class(eval, found, truth, &count);
-    if (st == MD_OK)
-        st = order_outcomes(eval, count);
-    if (st < 0)
-        return st;
-    for (int size = 0; size < COCO_AREAS; size++) {
-        size_t positives = count_positives(eval, truth, size);
-        for (int t = 0; t < COCO_THRESHOLDS && positives > 0; t++)
-            add_threshold(eval, count, positives, size, t);
-    }
-    const struct sums *sums = &eval->sums;
-    const struct mean own = {sums->ap[0].sum - before.ap[0].sum,
-                             sums->ap[0].count - before.ap[0].count};
-    const struct mean own50 = {sums->ap50.sum - before.ap50.sum,
-                               sums->ap50.count - before.ap50.count};
-    *ap = mean_value(&own);
-    *ap50 = mean_value(&own50);
-    return MD_OK;
-}
-
-/* ---- the whole ---------------------------------------------------------------------- */
-
-static md_status reserve(struct evaluation *eval)
-{
-    md_status st =
-        memory_alloc(eval->memory, &eval->truths, eval->truth_count, sizeof *eval->truths);
-    if (st == MD_OK)
-        st = memory_alloc(eval->memory, &eval->outcomes, eval->found_count, sizeof *eval->outcomes);
-    if (st == MD_OK)
-        st = memory_alloc(eval->memory, &eval->order, eval->found_count, sizeof *eval->order);
-    if (st == MD_OK)
-        st = memory_alloc(eval->memory, &eval->precision, eval->found_count,
-                          sizeof *eval->precision);
-    if (st == MD_OK)
-        st = memory_alloc(eval->memory, &eval->recall, eval->found_count, sizeof *eval->recall);
+        st = memory_zeroed(eval->memory, &dealt->first, classes + 1, sizeof *dealt->first);
     return st;
 }
 
-static void summarise(const struct sums *sums, struct coco_metrics *out)
+/* From the number of each class, at its place, to where its first one goes. */
+static void start_classes(struct dealt *dealt, int class_count)
 {
-    *out = (struct coco_metrics){
-        .ap = mean_value(&sums->ap[0]),
-        .ap50 = mean_value(&sums->ap50),
-        .ap75 = mean_value(&sums->ap75),
-        .ap_small = mean_value(&sums->ap[1]),
-        .ap_medium = mean_value(&sums->ap[2]),
-        .ap_large = mean_value(&sums->ap[3]),
-        .ar1 = mean_value(&sums->ar1),
-        .ar10 = mean_value(&sums->ar10),
-        .ar100 = mean_value(&sums->ar[0]),
-        .ar_small = mean_value(&sums->ar[1]),
-        .ar_medium = mean_value(&sums->ar[2]),
-        .ar_large = mean_value(&sums->ar[3]),
+    size_t sum = 0;
+    for (int c = 0; c <= class_count; c++) {
+        size_t count = dealt->first[c];
+        dealt->first[c] = sum;
+        sum += count;
+    }
+}
+
+/* Each first was moved behind its class's last: back by one class. */
+static void rewind_classes(struct dealt *dealt, int class_count)
+{
+    for (int c = class_count; c > 0; c--)
+        dealt->first[c] = dealt->first[c - 1];
+    dealt->first[0] = 0;
+}
+
+static md_status deal_detections(struct evaluation *eval, size_t count)
+{
+    struct dealt *dealt = &eval->found;
+    int classes = eval->dataset->class_count;
+    md_status st = MD_OK;
+    if (count > UINT32_MAX)
+        return ERROR(MD_EINVAL, "%zu detections; at most %u can be evaluated at once", count,
+                     UINT32_MAX);
+    st = reserve_dealt(eval, dealt, count);
+    for (size_t i = 0; i < count && st == MD_OK; i++) {
+        st = check_detection(eval->dataset, &eval->detections[i], i);
+        if (st == MD_OK)
+            dealt->first[eval->detections[i].class_id]++;
+    }
+    if (st < 0)
+        return st;
+    start_classes(dealt, classes);
+    for (size_t i = 0; i < count; i++) {
+        const struct eval_detection *one = &eval->detections[i];
+        dealt->entries[dealt->first[one->class_id]++] =
+            (struct coco_entry){one->score, one->image, (uint32_t)i};
+    }
+    rewind_classes(dealt, classes);
+    return MD_OK;
+}
+
+static md_status deal_truths(struct evaluation *eval)
+{
+    struct dealt *dealt = &eval->truth;
+    const struct dataset *dataset = eval->dataset;
+    if (dataset->annotation_count > UINT32_MAX)
+        return ERROR(MD_EINVAL, "%zu annotations; at most %u can be evaluated at once",
+                     dataset->annotation_count, UINT32_MAX);
+    md_status st = reserve_dealt(eval, dealt, dataset->annotation_count);
+    if (st < 0)
+        return st;
+    for (size_t k = 0; k < dataset->annotation_count; k++)
+        dealt->first[dataset->annotations[k].class_id]++;
+    start_classes(dealt, dataset->class_count);
+    for (size_t i = 0; i < dataset->image_count; i++) {
+        const struct dataset_image *image = &dataset->images[i];
+        for (size_t k = image->first; k < image->first + image->count; k++)
+            dealt->entries[dealt->first[dataset->annotations[k].class_id]++] =
+                (struct coco_entry){0, (uint32_t)i, (uint32_t)k};
+    }
+    rewind_classes(dealt, dataset->class_count);
+    return MD_OK;
+}
+
+/* ---- classes ------------------------------------------------------------------------------------- */
+
+static size_t figures_of_class(const struct coco_options *options)
+{
+    return (size_t)(COCO_FIGURES * options->threshold_count);
+}
+
+/* Takes classes from one counter with the other workers. */
+static md_status measure_classes(void *arg)
+{
+    struct evaluation *eval = arg;
+    const struct dealt *found = &eval->found;
+    const struct dealt *truth = &eval->truth;
+    for (;;) {
+        int c = atomic_fetch_add(&eval->next_class, 1);
+        if (c >= eval->dataset->class_count)
+            return MD_OK;
+        const struct coco_class of = {.memory = eval->memory,
+                                      .options = eval->options,
+                                      .detections = eval->detections,
+                                      .annotations = eval->dataset->annotations,
+                                      .found = found->entries + found->first[c],
+                                      .found_count = found->first[c + 1] - found->first[c],
+                                      .truth = truth->entries + truth->first[c],
+                                      .truth_count = truth->first[c + 1] - truth->first[c]};
+        double *figures = eval->figures + (size_t)c * figures_of_class(eval->options);
+        md_status st = coco_class_measure(figures, &of);
+        if (st < 0)
+            return st;
+    }
+}
+
+static md_status measure_threaded(struct evaluation *eval, int threads)
+{
+    md_status st = MD_OK;
+    struct pool *pool = NULL;
+    struct pool_job *jobs = NULL;
+    TRY(memory_zeroed(eval->memory, &jobs, (size_t)threads, sizeof *jobs));
+    TRY(pool_create(&pool, eval->memory, threads));
+    for (int i = 0; i < threads; i++) {
+        jobs[i] = (struct pool_job){.run = measure_classes, .arg = eval};
+        pool_submit(pool, &jobs[i]);
+    }
+    for (int i = 0; i < threads; i++) {
+        md_status one = pool_wait(pool, &jobs[i]);
+        if (one < 0)
+            st = one;
+    }
+fail:
+    pool_free(pool);
+    memory_free(eval->memory, jobs);
+    return st;
+}
+
+static md_status measure(struct evaluation *eval)
+{
+    int threads = eval->options->threads;
+    if (threads > eval->dataset->class_count)
+        threads = eval->dataset->class_count;
+    return threads > 1 ? measure_threaded(eval, threads) : measure_classes(eval);
+}
+
+/* ---- averages ------------------------------------------------------------------------------------ */
+
+/* Of the thresholds [from, to) of some classes, as far as there is something; of nothing it is -1. */
+static double average(const double *figures, const struct coco_options *options, int class_count,
+                      enum coco_figure figure, int from, int to)
+{
+    double sum = 0;
+    size_t count = 0;
+    for (int c = 0; c < class_count; c++) {
+        const double *row = figures + (size_t)c * figures_of_class(options) +
+                            (size_t)figure * (size_t)options->threshold_count;
+        for (int t = from; t < to; t++) {
+            if (row[t] < 0)
+                continue;
+            sum += row[t];
+            count++;
+        }
+    }
+    return count > 0 ? sum / (double)count : -1;
+}
+
+static double average_at(const double *figures, const struct coco_options *options, int class_count,
+                         double threshold)
+{
+    for (int t = 0; t < options->threshold_count; t++)
+        if (fabs(options->thresholds[t] - threshold) < 1e-9)
+            return average(figures, options, class_count, COCO_AP, t, t + 1);
+    return -1;
+}
+
+static void summarise(struct coco_result *result, const struct coco_options *options,
+                      int class_count)
+{
+    double mean[COCO_FIGURES];
+    int all = options->threshold_count;
+    const double *figures = result->figures;
+    for (int f = 0; f < COCO_FIGURES; f++)
+        mean[f] = average(figures, options, class_count, (enum coco_figure)f, 0, all);
+    result->metrics = (struct coco_metrics){
+        .ap = mean[COCO_AP],
+        .ap50 = average_at(figures, options, class_count, 0.5),
+        .ap75 = average_at(figures, options, class_count, 0.75),
+        .ap_small = mean[COCO_AP_SMALL],
+        .ap_medium = mean[COCO_AP_MEDIUM],
+        .ap_large = mean[COCO_AP_LARGE],
+        .ar1 = mean[COCO_AR1],
+        .ar10 = mean[COCO_AR10],
+        .ar100 = mean[COCO_AR],
+        .ar_small = mean[COCO_AR_SMALL],
+        .ar_medium = mean[COCO_AR_MEDIUM],
+        .ar_large = mean[COCO_AR_LARGE],
     };
+    for (int c = 0; c < class_count; c++) {
+        const double *own = figures + (size_t)c * figures_of_class(options);
+        result->class_ap[c] = average(own, options, 1, COCO_AP, 0, all);
+        result->class_ap50[c] = average_at(own, options, 1, 0.5);
+    }
+}
+
+/* ---- the whole ----------------------------------------------------------------------------------- */
+
+static md_status reserve_result(struct coco_result *out, struct memory *memory, size_t classes,
+                                const struct coco_options *options)
+{
+    md_status st = memory_alloc(memory, &out->class_ap, classes, sizeof *out->class_ap);
+    if (st == MD_OK)
+        st = memory_alloc(memory, &out->class_ap50, classes, sizeof *out->class_ap50);
+    if (st == MD_OK)
+        st = memory_alloc(memory, &out->figures, classes,
+                          figures_of_class(options) * sizeof *out->figures);
+    for (size_t i = 0; st == MD_OK && i < classes * figures_of_class(options); i++)
+        out->figures[i] = -1;
+    return st;
+}
+
+md_status coco_evaluate_as(struct coco_result *out, struct memory *memory,
+                           const struct dataset *dataset, const struct eval_detection *detections,
+                           size_t count, const struct coco_options *options)
+{
+    md_status st = MD_OK;
+    struct evaluation eval = {
+        .memory = memory, .dataset = dataset, .detections = detections, .options = options};
+    struct coco_result result = {0};
+    atomic_init(&eval.next_class, 0);
+    TRY(coco_options_check(options));
+    TRY(reserve_result(&result, memory, (size_t)dataset->class_count, options));
+    eval.figures = result.figures;
+    TRY(deal_detections(&eval, count));
+    TRY(deal_truths(&eval));
+    if (count > 0)
+        TRY(measure(&eval));
+    summarise(&result, options, dataset->class_count);
+    *out = result;
+    result = (struct coco_result){0};
+fail:
+    coco_result_free(&result, memory);
+    memory_free(memory, eval.found.entries);
+    memory_free(memory, eval.found.first);
+    memory_free(memory, eval.truth.entries);
+    memory_free(memory, eval.truth.first);
+    return st;
 }
 
 md_status coco_evaluate(struct coco_result *out, struct memory *memory,
                         const struct dataset *dataset, const struct eval_detection *detections,
                         size_t count)
 {
-    md_status st = MD_OK;
-    struct evaluation eval = {.memory = memory,
-                              .dataset = dataset,
-                              .detections = detections,
-                              .scratch = {.memory = memory}};
-    struct coco_result result = {0};
-    size_t found_at = 0, truth_at = 0;
-    TRY(memory_alloc(memory, &result.class_ap, (size_t)dataset->class_count,
-                     sizeof *result.class_ap));
-    TRY(memory_alloc(memory, &result.class_ap50, (size_t)dataset->class_count,
-                     sizeof *result.class_ap50));
-    TRY(sort_entries(&eval, count));
-    TRY(reserve(&eval));
-    for (int c = 0; c < dataset->class_count; c++) {
-        struct run found = take_class(eval.found, eval.found_count, &found_at, c);
-        struct run truth = take_class(eval.truth, eval.truth_count, &truth_at, c);
-        TRY(evaluate_class(&eval, found, truth, &result.class_ap[c], &result.class_ap50[c]));
-    }
-    summarise(&eval.sums, &result.metrics);
-    *out = result;
-    result = (struct coco_result){0};
-fail:
-    coco_result_free(&result, memory);
-    coco_scratch_free(&eval.scratch);
-    memory_free(memory, eval.found);
-    memory_free(memory, eval.truth);
-    memory_free(memory, eval.truths);
-    memory_free(memory, eval.outcomes);
-    memory_free(memory, eval.order);
-    memory_free(memory, eval.precision);
-    memory_free(memory, eval.recall);
-    return st;
+    const struct coco_options options = coco_options_default();
+    return coco_evaluate_as(out, memory, dataset, detections, count, &options);
 }
 
 void coco_result_free(struct coco_result *result, struct memory *memory)
 {
     memory_free(memory, result->class_ap);
     memory_free(memory, result->class_ap50);
+    memory_free(memory, result->figures);
     *result = (struct coco_result){0};
 }

@@ -61,7 +61,7 @@ void coco_scratch_free(struct coco_scratch *scratch)
     memory_free(scratch->memory, scratch->iou);
     memory_free(scratch->memory, scratch->order);
     memory_free(scratch->memory, scratch->taken);
-    *scratch = (struct coco_scratch){.memory = scratch->memory};
+    *scratch = (struct coco_scratch){.memory = scratch->memory, .options = scratch->options};
 }
 
 /* Those that count first, then the ignored ones, each in their own order; returns how many count. */
@@ -102,20 +102,44 @@ static ptrdiff_t best_truth(const struct coco_scratch *scratch,
     return found;
 }
 
-static void match_at(struct coco_outcome *outcomes, struct coco_scratch *scratch,
-                     size_t detection_count, const struct annotation *const *truths,
-                     size_t truth_count, size_t counted, int size, int t)
+/* One size of truths. */
+struct matching {
+    struct coco_outcome *outcomes;
+    size_t detection_count;
+    const struct annotation *const *truths;
+    size_t truth_count;
+    size_t counted; /* of scratch->order: the others are ignored */
+    int size;
+    bool strict_ids;
+};
+
+static void match_at(const struct matching *m, struct coco_scratch *scratch, int t,
+                     double threshold)
 {
-    memset(scratch->taken, 0, truth_count);
-    for (size_t d = 0; d < detection_count; d++) {
-        ptrdiff_t found = best_truth(scratch, truths, truth_count, counted,
-                                     scratch->iou + d * truth_count, coco_thresholds[t]);
+    uint32_t bit = 1U << t;
+    memset(scratch->taken, 0, m->truth_count);
+    for (size_t d = 0; d < m->detection_count; d++) {
+        ptrdiff_t found = best_truth(scratch, m->truths, m->truth_count, m->counted,
+                                     scratch->iou + d * m->truth_count, threshold);
         if (found < 0)
             continue;
-        outcomes[d].matched[size] |= (uint16_t)(1u << t);
-        if ((size_t)found >= counted)
-            outcomes[d].ignored[size] |= (uint16_t)(1u << t);
-        scratch->taken[scratch->order[found]] = 1;
+        uint32_t g = scratch->order[found];
+        scratch->taken[g] = 1;
+        if ((size_t)found >= m->counted)
+            m->outcomes[d].ignored[m->size] |= bit;
+        if (!m->strict_ids || m->truths[g]->id != 0)
+            m->outcomes[d].matched[m->size] |= bit;
+    }
+}
+
+static void ignore_other_sizes(const struct matching *m,
+                               const struct eval_detection *const *detections)
+{
+    for (size_t d = 0; d < m->detection_count; d++) {
+        const double *box = detections[d]->box;
+        struct coco_outcome *outcome = &m->outcomes[d];
+        if (coco_area_is_out(box[2] * box[3], m->size))
+            outcome->ignored[m->size] |= ~outcome->matched[m->size];
     }
 }
 
@@ -123,25 +147,28 @@ md_status coco_match(struct coco_outcome *outcomes, struct coco_scratch *scratch
                      const struct eval_detection *const *detections, size_t detection_count,
                      const struct annotation *const *truths, size_t truth_count)
 {
+    const struct coco_options *options = scratch->options;
+    const double *thresholds = options ? options->thresholds : coco_thresholds;
+    int threshold_count = options ? options->threshold_count : COCO_THRESHOLDS;
+    struct matching m = {.outcomes = outcomes,
+                         .detection_count = detection_count,
+                         .truths = truths,
+                         .truth_count = truth_count,
+                         .strict_ids = options && options->strict_ids};
     md_status st = reserve(scratch, detection_count, truth_count);
     if (st < 0)
         return st;
     for (size_t d = 0; d < detection_count; d++) {
-        outcomes[d] = (struct coco_outcome){.score = detections[d]->score, .rank = (uint8_t)d};
+        outcomes[d] = (struct coco_outcome){.score = detections[d]->score, .rank = (uint32_t)d};
         for (size_t g = 0; g < truth_count; g++)
             scratch->iou[d * truth_count + g] =
                 box_iou(detections[d]->box, truths[g]->xywh, truths[g]->crowd);
     }
-    for (int size = 0; size < COCO_AREAS; size++) {
-        size_t counted =
-            truth_count > 0 ? order_truths(scratch->order, truths, truth_count, size) : 0;
-        for (int t = 0; t < COCO_THRESHOLDS && truth_count > 0; t++)
-            match_at(outcomes, scratch, detection_count, truths, truth_count, counted, size, t);
-        for (size_t d = 0; d < detection_count; d++) {
-            const double *box = detections[d]->box;
-            if (coco_area_is_out(box[2] * box[3], size))
-                outcomes[d].ignored[size] |= (uint16_t)~outcomes[d].matched[size];
-        }
+    for (m.size = 0; m.size < COCO_AREAS; m.size++) {
+        m.counted = truth_count > 0 ? order_truths(scratch->order, truths, truth_count, m.size) : 0;
+        for (int t = 0; t < threshold_count && truth_count > 0; t++)
+            match_at(&m, scratch, t, thresholds[t]);
+        ignore_other_sizes(&m, detections);
     }
     return MD_OK;
 }

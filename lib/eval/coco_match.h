@@ -4,6 +4,7 @@
 
 #include "eval/coco_ap.h"
 
+/* The default options' number of thresholds and last limit. */
 enum { COCO_THRESHOLDS = 10, COCO_AREAS = 4, COCO_MAX_DETECTIONS = 100 };
 
 extern const double coco_thresholds[COCO_THRESHOLDS]; /* IoU .50 to .95 */
@@ -11,21 +12,22 @@ extern const double coco_thresholds[COCO_THRESHOLDS]; /* IoU .50 to .95 */
 /* A detection after matching. Sizes are 0 all, 1 small, 2 medium, 3 large. */
 struct coco_outcome {
     double   score;
-    uint16_t matched[COCO_AREAS]; /* bit t: took a truth at threshold t */
-    uint16_t ignored[COCO_AREAS]; /* bit t: counts neither way */
-    uint8_t  rank;                /* by score, within image and class */
+    uint32_t matched[COCO_AREAS]; /* bit t: took a truth at threshold t */
+    uint32_t ignored[COCO_AREAS]; /* bit t: counts neither way */
+    uint32_t rank;                /* by score, within image and class */
 };
 
 /* Room for one image and class; grows as needed. */
 struct coco_scratch {
-    struct memory *memory;
-    double        *iou;   /* [detections, truths] */
-    uint32_t      *order; /* [truths] those that count first */
-    uint8_t       *taken; /* [truths] */
-    size_t         iou_capacity, truth_capacity;
+    struct memory             *memory;
+    const struct coco_options *options; /* NULL: the default ones */
+    double                    *iou;     /* [detections, truths] */
+    uint32_t                  *order;   /* [truths] those that count first */
+    uint8_t                   *taken;   /* [truths] */
+    size_t                     iou_capacity, truth_capacity;
 };
 
-/* `detections` by falling score, at most COCO_MAX_DETECTIONS; `outcomes` has room for them. */
+/* `detections` by falling score, at most options->limits' last; `outcomes` has room for them. */
 md_status coco_match(struct coco_outcome *outcomes, struct coco_scratch *scratch,
                      const struct eval_detection *const *detections, size_t detection_count,
                      const struct annotation *const *truths, size_t truth_count);

@@ -130,14 +130,28 @@ START_TEST(nothing_to_measure_is_minus_one)
 }
 END_TEST
 
-START_TEST(no_detections_is_zero)
+START_TEST(no_detections_at_all_is_minus_one)
 {
     static struct memory own;
     memory_init(&own, NULL);
     struct dataset *dataset = make_dataset(&own, 3, 3, example_truths, 6);
     struct coco_result result = evaluate(dataset, NULL, 0);
-    ck_assert_double_eq(result.metrics.ap, 0);
-    ck_assert_double_eq(result.metrics.ar100, 0);
+    ck_assert_double_eq(result.metrics.ap, -1);
+    ck_assert_double_eq(result.metrics.ar100, -1);
+    ck_assert_double_eq(result.class_ap[0], -1);
+    done(&result, dataset);
+}
+END_TEST
+
+START_TEST(a_class_that_nothing_was_found_of_is_zero)
+{
+    static struct memory own;
+    memory_init(&own, NULL);
+    struct dataset *dataset = make_dataset(&own, 3, 3, example_truths, 6);
+    const struct eval_detection other = detection(0, 1, 200, 30, 20, 25, .5F);
+    struct coco_result result = evaluate(dataset, &other, 1);
+    ck_assert_double_eq(result.class_ap[0], 0);
+    ck_assert_double_gt(result.class_ap[1], 0.4);
     ck_assert_double_eq(result.class_ap[2], -1);
     done(&result, dataset);
 }
@@ -262,7 +276,8 @@ START_TEST(no_failed_allocation_leaks)
 END_TEST
 
 SUITE("eval/coco_ap", TEST(worked_example_gives_the_figures_of_pycocotools),
-      TEST(nothing_to_measure_is_minus_one), TEST(no_detections_is_zero),
-      TEST(perfect_detections_are_one), TEST(crowd_absorbs_detections),
-      TEST(ends_of_the_size_ranges_are_inclusive), TEST(at_most_a_hundred_detections_count),
-      TEST(bad_detections_are_refused), TEST(no_failed_allocation_leaks))
+      TEST(nothing_to_measure_is_minus_one), TEST(no_detections_at_all_is_minus_one),
+      TEST(a_class_that_nothing_was_found_of_is_zero), TEST(perfect_detections_are_one),
+      TEST(crowd_absorbs_detections), TEST(ends_of_the_size_ranges_are_inclusive),
+      TEST(at_most_a_hundred_detections_count), TEST(bad_detections_are_refused),
+      TEST(no_failed_allocation_leaks))
