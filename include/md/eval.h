@@ -1,4 +1,4 @@
-/* md/eval.h - COCO average precision and the confusion matrix. */
+/* md/eval.h - COCO average precision, the confusion matrix, and what went wrong. */
 #ifndef MD_EVAL_H
 #define MD_EVAL_H
 
@@ -78,6 +78,52 @@ MD_API const uint64_t   *md_report_confusion(const md_report *report, size_t *n)
 /* What was found as a file of COCO results, under the ids of the data set. */
 MD_API md_status         md_report_write_results(const md_report *report, const char *path);
 MD_API void              md_report_free(md_report *report);
+
+/* ---- what went wrong ---------------------------------------------------------------------- */
+
+/* After Bolya et al. 2020, exactly as docs/evaluation.md defines them. */
+typedef enum md_error_type {
+    MD_ERROR_CLASS,          /* the box is right, its class is not */
+    MD_ERROR_LOCALISATION,   /* the class is right, the box is not close enough */
+    MD_ERROR_BOTH,           /* near an object of another class */
+    MD_ERROR_DUPLICATE,      /* a better detection had found the object */
+    MD_ERROR_BACKGROUND,     /* nothing is there */
+    MD_ERROR_MISSED,         /* an object that no class or localisation error means either */
+    MD_ERROR_FALSE_POSITIVE, /* all of the first five */
+    MD_ERROR_FALSE_NEGATIVE  /* all objects that were not found */
+} md_error_type;
+
+MD_API const char *md_error_type_name(md_error_type type); /* "class"; NULL: none such */
+
+/* One of the first six types. */
+typedef struct md_error {
+    md_error_type type;
+    size_t        image;
+    int           class_id;       /* of the detection; missed: -1 */
+    md_box        box;
+    double        score;
+    int           truth_class_id; /* of the object that it means; background: -1 */
+    md_box        truth;
+    double        iou;
+} md_error;
+
+/* Lives on its own: the report may go first. */
+typedef struct md_errors md_errors;
+MD_API md_status md_errors_create(md_errors **out, const md_report *report);
+MD_API void      md_errors_free(md_errors *errors);
+
+#ifndef MD_ALL_CLASSES
+#define MD_ALL_CLASSES (-1)
+#endif
+/* By class of the detection, or of the object for the types of objects. */
+MD_API uint64_t md_errors_count(const md_errors *errors, md_error_type type, int class_id);
+/* The AP50 that would be gained were all of these put right, as a fraction; -1: no class has truths. */
+MD_API double   md_errors_cost(const md_errors *errors, md_error_type type);
+/* False positives by falling score, then missed objects by falling area. Valid as long as `errors`. */
+MD_API const md_error *md_errors_list(const md_errors *errors, size_t *count);
+/* Crops with what was found and what is true, the worst first: at most `limit` false positives in
+ * FOLDER/errors/fp and `limit` objects not found in FOLDER/errors/fn, in place of earlier ones. */
+MD_API md_status md_errors_draw(const md_errors *errors, const char *folder, size_t limit);
 
 #ifdef __cplusplus
 }
