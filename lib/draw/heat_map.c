@@ -192,6 +192,8 @@ static struct layout lay_out(const struct heat_map *map)
     layout.number = layout.cell >= 56.0f ? 17.0f : layout.cell >= 36.0f ? 14.0f : 11.0f;
     layout.name = layout.cell >= 36.0f ? text_size : 13.0f;
     float names = widest_name(map, layout.name);
+    if (map->count <= 4 && names <= 108.0f)
+        layout.cell = fmaxf(layout.cell, ceilf(names) + 10.0f);
     layout.upwards = names > layout.cell - 8.0f;
     layout.left = floorf(edge + fmaxf(names, 56.0f) + 8.0f) + 0.5f;
     float heads = layout.upwards ? names : layout.name;

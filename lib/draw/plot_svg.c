@@ -4,6 +4,7 @@
 
 #include "core/error.h"
 #include "core/file.h"
+#include "core/markup.h"
 #include "draw/plot_list.h"
 
 /* Hundredths of a pixel, with a point whatever the locale; `before` stands in front. */
@@ -29,33 +30,6 @@ fail:
     return st;
 }
 
-/* Control characters have no place in XML. */
-static md_status put_escaped(struct buffer *out, const char *text)
-{
-    md_status st = MD_OK;
-    for (; *text; text++) {
-        switch (*text) {
-        case '<':
-            TRY(buffer_puts(out, "&lt;"));
-            break;
-        case '>':
-            TRY(buffer_puts(out, "&gt;"));
-            break;
-        case '&':
-            TRY(buffer_puts(out, "&amp;"));
-            break;
-        case '"':
-            TRY(buffer_puts(out, "&quot;"));
-            break;
-        default:
-            TRY(buffer_append(out, (unsigned char)*text < ' ' ? " " : text, 1));
-            break;
-        }
-    }
-fail:
-    return st;
-}
-
 static md_status put_rect(struct buffer *out, const struct plot_item *item)
 {
     md_status st = MD_OK;
@@ -67,7 +41,7 @@ static md_status put_rect(struct buffer *out, const struct plot_item *item)
     TRY(put_color(out, "fill", item->color));
     if (item->text) {
         TRY(buffer_puts(out, "><title>"));
-        TRY(put_escaped(out, item->text));
+        TRY(markup_put_text(out, item->text));
         TRY(buffer_puts(out, "</title></rect>\n"));
     } else {
         TRY(buffer_puts(out, "/>\n"));
@@ -125,7 +99,7 @@ static md_status put_text(struct buffer *out, const struct plot_item *item)
     TRY(buffer_printf(out, "\" text-anchor=\"%s", anchors[item->anchor]));
     TRY(put_color(out, "fill", item->color));
     TRY(buffer_puts(out, ">"));
-    TRY(put_escaped(out, item->text));
+    TRY(markup_put_text(out, item->text));
     TRY(buffer_puts(out, "</text>\n"));
 fail:
     return st;
@@ -154,7 +128,7 @@ md_status plot_list_put_svg(const struct plot_list *list, struct buffer *out)
                       "viewBox=\"0 0 %d %d\" font-family=\"Helvetica, Arial, sans-serif\" "
                       "fill=\"none\" stroke-linejoin=\"round\" role=\"img\" aria-label=\"",
                       list->width, list->height, list->width, list->height));
-    TRY(put_escaped(out, list->title));
+    TRY(markup_put_text(out, list->title));
     TRY(buffer_puts(out, "\">\n"));
     for (size_t i = 0; i < list->count; i++)
         TRY(put_item(out, &list->items[i]));
