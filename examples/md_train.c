@@ -1,4 +1,5 @@
 /* md_train.c - trains a detector on a data set: validation loss, best model, early stop, resume. */
+#include <math.h>
 #include <md.h>
 #include <signal.h>
 #include <stdio.h>
@@ -12,10 +13,11 @@
 
 static const char help[] =
     "Usage: md-train --train SPEC --output DIR [options] [KEY VALUE ...]\n"
-    "Trains a detector and keeps the model with the best validation loss.\n\n"
+    "Trains a detector and keeps the model that is best in validation.\n\n"
     "  --train SPEC      csv:FILE.csv:IMAGE_DIR, coco:ANN.json:IMAGE_DIR, voc:ROOT[:SPLIT],\n"
     "                    yolo:DATA.yaml[:SPLIT], toy:COUNT:SEED\n"
-    "  --val SPEC        data whose loss decides which model is best\n"
+    "  --val SPEC        data that decides which model is best: by loss, or by average precision with\n"
+    "                    MDET.BEST.METRIC bbox/AP50 or another of docs/training.md\n"
     "  --config C        preset or YAML file (that of --weights, or of the resumed run)\n"
     "  --weights F       .pth, .pkl, .safetensors or .npz to start from\n"
     "  --output DIR      run directory: checkpoints, metrics.json, my_log.txt, plots\n"
@@ -209,7 +211,8 @@ static int report(struct cli *cli, const struct arguments *a, const md_train_inf
     const char *model = info->best_iteration > 0 ? "best" : interrupted ? "last" : "final";
     if (!cli->quiet) {
         if (info->best_iteration > 0)
-            printf("best validation loss %.4f at iteration %lld%s\n", info->best_loss,
+            printf("best %s %.4f at iteration %lld%s\n",
+                   isnan(info->best_loss) ? info->best_metric : "validation loss", info->best_value,
                    (long long)info->best_iteration,
                    info->stopped_early ? " (stopped early: no progress since)" : "");
         printf("model    %s/checkpoints/%s.safetensors\n", a->output, model);

@@ -37,6 +37,24 @@ static void format_bar(char *out, int cells, double share)
     }
 }
 
+/* The last validation's loss, and what else the best model is chosen by. */
+static int format_scores(char *out, size_t size, const md_train_info *info)
+{
+    int length = 0;
+    out[0] = '\0';
+    for (size_t i = 0; i < info->metric_count; i++) {
+        const md_metric *metric = &info->metrics[i];
+        bool loss = strcmp(metric->name, "val_loss") == 0;
+        bool watched = strcmp(metric->name, info->best_metric) == 0;
+        if (!isfinite(metric->value) || (!loss && !watched))
+            continue;
+        length += snprintf(out + length, size - (size_t)length, "  %.40s %.3f%s",
+                           loss ? "val" : metric->name, metric->value,
+                           watched && info->without_progress == 0 ? " (best)" : "");
+    }
+    return length;
+}
+
 void progress_show(struct progress *progress, struct cli *cli, const md_train_info *info)
 {
     double now = cli_seconds();
@@ -53,9 +71,7 @@ void progress_show(struct progress *progress, struct cli *cli, const md_train_in
     format_duration(eta, sizeof eta, info->eta_seconds);
     int length = snprintf(text, sizeof text, " %lld/%lld  loss %.3f", (long long)info->iteration,
                           (long long)info->max_iter, progress->smoothed_loss);
-    if (isfinite(info->val_loss))
-        length += snprintf(text + length, sizeof text - (size_t)length, "  val %.3f%s",
-                           info->val_loss, info->without_progress == 0 ? " (best)" : "");
+    length += format_scores(text + length, sizeof text - (size_t)length, info);
     length += snprintf(text + length, sizeof text - (size_t)length, "  lr %.2g  %.1f img/s  eta %s",
                        info->learning_rate, info->images_per_second, eta);
     int cells = terminal_columns() - length - 3;

@@ -29,6 +29,13 @@ static inline md_train_options md_train_options_default(void)
     return o;
 }
 
+/* A number of a validation, under its name in metrics.json: "val_loss", and with MDET.TEST.AP "bbox/AP",
+ * "bbox/AP50", ... */
+typedef struct md_metric {
+    const char *name;
+    double      value; /* average precisions in percent; NaN before the first, or without truth */
+} md_metric;
+
 /* The state after the last step. Fields may be added at the end. */
 typedef struct md_train_info {
     int64_t iteration;     /* finished steps */
@@ -37,9 +44,10 @@ typedef struct md_train_info {
     double  total_loss;    /* of the last step; the sum of the next four */
     double  loss_cls, loss_box_reg, loss_rpn_cls, loss_rpn_loc;
     double  val_loss;      /* of the last validation; NaN before the first */
-    double  best_loss;     /* the best val_loss so far; NaN before the first */
+    double  best_loss;     /* the best val_loss so far; NaN before the first, or when the best model
+                              is chosen by another metric */
     int64_t best_iteration;
-    int64_t without_progress; /* validations since the best one */
+    int64_t without_progress; /* validations since the last progress */
     double  images_per_second;
     double  eta_seconds;
     bool    validated;     /* this step ended with a validation */
@@ -47,6 +55,10 @@ typedef struct md_train_info {
     bool    stopped_early; /* patience ran out */
     size_t  skipped_images; /* could not be read */
     size_t  save_failures;  /* checkpoints that could not be written, such as on a full disk */
+    const char      *best_metric; /* MDET.BEST.METRIC: what the best model is chosen by */
+    double           best_value;  /* of it, the best so far; NaN before the first */
+    const md_metric *metrics;     /* of the last validation; the trainer's, as are the names */
+    size_t           metric_count;
 } md_train_info;
 
 /* Solver and input settings come from `config`, NULL: the model's own; where it describes another

@@ -120,6 +120,10 @@ static void take_info(md_trainer *trainer)
         .stopped_early = from->stopped_early,
         .skipped_images = from->skipped_images,
         .save_failures = from->save_failures,
+        .best_metric = from->best_metric,
+        .best_value = from->best_value,
+        .metrics = from->metrics,
+        .metric_count = from->metric_count,
     };
 }
 

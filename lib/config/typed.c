@@ -47,6 +47,7 @@ static const struct field fields[] = {
     FIELD("MDET.INPUT.LIGHTING", DOUBLE, input.lighting, 0, 1e6),
     FLAG("MDET.SKIP_BROKEN_IMAGES", input.skip_broken_images),
     FIELD("MDET.SOLVER.ACCUMULATE", INT, solver.accumulate, 1, 65536),
+    FLAG("MDET.TEST.AP", solver.validate_ap),
     FIELD("MODEL.ANCHOR_GENERATOR.OFFSET", FLOAT, model.anchor_offset, 0, 0.999),
     FIELD("MODEL.BACKBONE.FREEZE_AT", INT, model.freeze_at, 0, 5),
     FIELD("MODEL.FPN.OUT_CHANNELS", INT, model.fpn_out_channels, 1, TYPED_MAX_CHANNELS),
@@ -203,13 +204,28 @@ static md_status read_steps(const struct config *config, struct solver_config *o
     return MD_OK;
 }
 
+/* Whether a class of that name is there, the data sets must say. */
+static md_status read_metric(const struct config *config, struct solver_config *out)
+{
+    static const char key[] = "MDET.BEST.METRIC", of_class[] = "bbox/AP-";
+    static const char *const metrics[] = {"val_loss",  "bbox/AP",       "bbox/AP50",
+                                          "bbox/AP75", "bbox/APs",      "bbox/APm",
+                                          "bbox/APl",  "bbox/AP-CLASS", NULL};
+    const char *text = NULL;
+    int word = 1;
+    md_status st = MD_OK;
+    TRY(config_get_string(config, key, &text));
+    if (strncmp(text, of_class, sizeof of_class - 1) != 0)
+        TRY(typed_read_word(config, key, metrics, &word));
+    out->validate_ap = out->validate_ap || word != 0;
+fail:
+    return st;
+}
+
 static md_status read_solver(const struct config *config, struct solver_config *out)
 {
-    static const char *const metrics[] = {"val_loss", "bbox/AP", "bbox/AP50", NULL};
-    int metric = 0;
     md_status st = MD_OK;
-    TRY(typed_read_word(config, "MDET.BEST.METRIC", metrics, &metric));
-    out->best_metric = metric == 0 ? BEST_VAL_LOSS : metric == 1 ? BEST_AP : BEST_AP50;
+    TRY(read_metric(config, out));
     out->weight_decay_bias = out->weight_decay;
     if (config_value(config, "SOLVER.WEIGHT_DECAY_BIAS")->kind != VALUE_NONE)
         TRY(typed_read_number(config, "SOLVER.WEIGHT_DECAY_BIAS", 0, 1e6, &out->weight_decay_bias));

@@ -80,8 +80,6 @@ struct input_config {
     bool skip_broken_images;     /* MDET.SKIP_BROKEN_IMAGES */
 };
 
-enum best_metric { BEST_VAL_LOSS, BEST_AP, BEST_AP50 }; /* the loss is better when lower */
-
 enum schedule_kind { SCHEDULE_MULTI_STEP, SCHEDULE_COSINE, SCHEDULE_FIXED_GAMMA };
 enum clip_kind { CLIP_OFF, CLIP_VALUE, CLIP_NORM, CLIP_FULL_MODEL };
 
@@ -105,7 +103,7 @@ struct solver_config {
     double ema_decay;       /* below 1 */
     int64_t early_stop_patience; /* MDET.EARLY_STOP.PATIENCE; 0: off */
     double early_stop_min_delta;
-    enum best_metric best_metric; /* MDET.BEST.METRIC */
+    bool   validate_ap;          /* MDET.TEST.AP, or wanted by MDET.BEST.METRIC */
     int64_t seed;                /* -1: from the clock */
     int    num_workers;          /* DATALOADER.NUM_WORKERS */
 };

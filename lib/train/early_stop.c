@@ -7,16 +7,18 @@
 #include "core/error.h"
 #include "core/json.h"
 
-md_status early_stop_init(struct early_stop *out, bool lower_is_better, int64_t patience,
-                          double min_delta)
+md_status early_stop_init(struct early_stop *out, const char *metric, bool lower_is_better,
+                          int64_t patience, double min_delta)
 {
     if (patience < 0 || !(min_delta >= 0.0 && isfinite(min_delta)))
         return ERROR(MD_EINVAL,
                      "early stopping with patience %lld and least gain %g; give both "
                      "from 0 on",
                      (long long)patience, min_delta);
-    *out = (struct early_stop){
-        .lower_is_better = lower_is_better, .patience = patience, .min_delta = min_delta};
+    *out = (struct early_stop){.metric = metric,
+                               .lower_is_better = lower_is_better,
+                               .min_delta = min_delta,
+                               .patience = patience};
     return MD_OK;
 }
 
@@ -48,7 +50,9 @@ bool early_stop_due(const struct early_stop *stop)
 md_status early_stop_save(const struct early_stop *stop, struct buffer *out)
 {
     md_status st = MD_OK;
-    TRY(buffer_puts(out, "{"));
+    TRY(buffer_puts(out, "{\"metric\": "));
+    TRY(json_put_string(out, stop->metric));
+    TRY(buffer_puts(out, ", "));
     if (stop->has_best) {
         TRY(buffer_puts(out, "\"best\": "));
         TRY(json_put_number(out, stop->best));
@@ -61,15 +65,32 @@ fail:
     return st;
 }
 
-enum { BEST = 1, MARK = 2, BEST_ITERATION = 4, WITHOUT_PROGRESS = 8 };
+enum { BEST = 1, MARK = 2, BEST_ITERATION = 4, WITHOUT_PROGRESS = 8, METRIC = 16 };
 
 static int field_of(const char *key)
 {
-    static const char *const NAMES[] = {"best", "mark", "best_iteration", "without_progress"};
-    for (int i = 0; i < 4; i++)
+    static const char *const NAMES[] = {"best", "mark", "best_iteration", "without_progress",
+                                        "metric"};
+    for (int i = 0; i < 5; i++)
         if (strcmp(key, NAMES[i]) == 0)
             return 1 << i;
     return 0;
+}
+
+static md_status read_number(struct json *json, struct early_stop *out, int field)
+{
+    bool whole = field == BEST_ITERATION || field == WITHOUT_PROGRESS;
+    if (json->token != JSON_NUMBER || (whole && (!json->is_integer || json->integer < 0)))
+        return json_fail(json, "a number is wanted");
+    if (field == BEST)
+        out->best = json->number;
+    else if (field == MARK)
+        out->mark = json->number;
+    else if (field == BEST_ITERATION)
+        out->best_iteration = json->integer;
+    else
+        out->without_progress = json->integer;
+    return MD_OK;
 }
 
 /* The value of the current key; *field becomes its bit. */
@@ -80,22 +101,11 @@ static md_status read_field(struct json *json, struct early_stop *out, int *fiel
     if (*field == 0)
         return json_fail(json, "unknown name '%s'", json->text.data);
     TRY(json_next(json));
-    bool whole = *field == BEST_ITERATION || *field == WITHOUT_PROGRESS;
-    if (json->token != JSON_NUMBER || (whole && (!json->is_integer || json->integer < 0)))
-        return json_fail(json, "a number is wanted");
-    switch (*field) {
-    case BEST:
-        out->best = json->number;
-        break;
-    case MARK:
-        out->mark = json->number;
-        break;
-    case BEST_ITERATION:
-        out->best_iteration = json->integer;
-        break;
-    default:
-        out->without_progress = json->integer;
-    }
+    if (*field != METRIC)
+        return read_number(json, out, *field);
+    if (json->token != JSON_STRING)
+        return json_fail(json, "a name is wanted");
+    out->other_metric = strcmp(json->text.data, out->metric) != 0;
 fail:
     return st;
 }
@@ -107,6 +117,8 @@ md_status early_stop_restore(struct early_stop *stop, struct memory *memory, con
     struct json json;
     int seen = 0;
     int field = 0;
+    /* Before there was a choice, nothing was written about it. */
+    read.other_metric = strcmp(stop->metric, "val_loss") != 0;
     json_open(&json, memory, "early-stop state", text, strlen(text));
     TRY(json_next(&json));
     if (json.token != JSON_OBJECT_BEGIN)
@@ -123,7 +135,9 @@ md_status early_stop_restore(struct early_stop *stop, struct memory *memory, con
     int best = seen & (BEST | MARK | BEST_ITERATION);
     if (!(seen & WITHOUT_PROGRESS) || (best != 0 && best != (BEST | MARK | BEST_ITERATION)))
         TRY(json_fail(&json, "best, mark, best_iteration or without_progress is missing"));
-    read.has_best = best != 0;
+    read.has_best = best != 0 && !read.other_metric;
+    if (read.other_metric)
+        read.without_progress = read.best_iteration = 0;
     *stop = read;
 fail:
     json_close(&json);

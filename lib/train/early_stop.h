@@ -11,6 +11,7 @@
  * by more than min_delta, so that many small gains add up. A value that is not finite is never
  * better. */
 struct early_stop {
+    const char *metric;      /* what is watched; kept */
     bool    lower_is_better;
     double  min_delta;
     int64_t patience; /* checks without progress that are too many; 0: never stop */
@@ -19,10 +20,11 @@ struct early_stop {
     double  best, mark;
     int64_t best_iteration;
     int64_t without_progress; /* checks since the mark moved */
+    bool    other_metric;     /* set by restoring: what was saved is about another, and dropped */
 };
 
-md_status early_stop_init(struct early_stop *out, bool lower_is_better, int64_t patience,
-                          double min_delta);
+md_status early_stop_init(struct early_stop *out, const char *metric, bool lower_is_better,
+                          int64_t patience, double min_delta);
 /* One check. True: a new best. */
 bool early_stop_update(struct early_stop *stop, double value, int64_t iteration);
 bool early_stop_due(const struct early_stop *stop);

@@ -15,6 +15,8 @@
 
 #define LOCK ".lock"
 
+static const char MY_LOG_TITLES[] = "iteration  train_loss    val_loss          lr";
+
 /* What a run writes under a fixed name; run_series.c has the others. */
 static const char *const FILES[] = {"config.yaml",
                                     "log.txt",
@@ -255,21 +257,59 @@ md_status run_folder_append_metrics(struct run_folder *folder, const struct buff
     return st;
 }
 
-md_status run_folder_append_my_log(struct run_folder *folder, int64_t iteration, double train_loss,
-                                   double val_loss, double lr)
+/* ---- my_log.txt ------------------------------------------------------------------------- */
+
+/* A run may go on with other columns: then the file has titles again, above the first line of them. */
+static md_status put_titles(struct run_folder *folder, const char *titles)
 {
-    static const char HEAD[] = "iteration  train_loss    val_loss          lr\n";
-    char line[128], val[32] = "-";
+    md_status st = MD_OK;
+    struct file_bytes bytes = {.data = NULL};
+    const char *line = NULL;
+    size_t at = 0, length = 0;
+    const bool there = file_exists(folder->my_log_path);
+    bool same = false;
+    if (there && folder->titled)
+        return MD_OK;
+    if (there)
+        TRY(file_read(&bytes, folder->memory, folder->my_log_path, RUN_LOG_LIMIT));
+    while (run_line_next((const char *)bytes.data, bytes.size, &at, &line, &length))
+        if (length >= sizeof MY_LOG_TITLES - 1 &&
+            memcmp(line, MY_LOG_TITLES, sizeof MY_LOG_TITLES - 1) == 0)
+            same = length + 1 == strlen(titles) && memcmp(line, titles, length) == 0;
+    if (!same)
+        TRY(file_append(folder->my_log_path, titles, strlen(titles)));
+    folder->titled = true;
+fail:
+    file_bytes_free(&bytes);
+    return st;
+}
+
+md_status run_folder_append_my_log(struct run_folder *folder, const struct my_log_line *line)
+{
+    md_status st = MD_OK;
+    struct buffer titles, text;
+    char val[32] = "-";
+    buffer_init(&titles, folder->memory);
+    buffer_init(&text, folder->memory);
     if (!folder->path)
         return MD_OK;
-    if (!isnan(val_loss))
-        snprintf(val, sizeof val, "%.4f", val_loss);
-    int length = snprintf(line, sizeof line, "%9lld  %10.4f  %10s  %10.4g\n", (long long)iteration,
-                          train_loss, val, lr);
-    md_status st = MD_OK;
-    if (!file_exists(folder->my_log_path))
-        TRY(file_append(folder->my_log_path, HEAD, sizeof HEAD - 1));
-    TRY(file_append(folder->my_log_path, line, (size_t)length));
+    if (!isnan(line->val_loss))
+        snprintf(val, sizeof val, "%.4f", line->val_loss);
+    TRY(buffer_puts(&titles, MY_LOG_TITLES));
+    TRY(buffer_printf(&text, "%9lld  %10.4f  %10s  %10.4g", (long long)line->iteration,
+                      line->train_loss, val, line->learning_rate));
+    for (int i = 0; line->scores && i < MY_LOG_SCORES; i++) {
+        snprintf(val, sizeof val, isnan(line->scores[i].value) ? "-" : "%.3f",
+                 line->scores[i].value);
+        TRY(buffer_printf(&titles, "  %10s", line->scores[i].name));
+        TRY(buffer_printf(&text, "  %10s", val));
+    }
+    TRY(buffer_puts(&titles, "\n"));
+    TRY(buffer_puts(&text, "\n"));
+    TRY(put_titles(folder, titles.data));
+    TRY(file_append(folder->my_log_path, text.data, text.length));
 fail:
+    buffer_free(&titles);
+    buffer_free(&text);
     return st;
 }

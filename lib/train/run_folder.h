@@ -6,6 +6,9 @@
 #include "core/buffer.h"
 #include "core/file.h"
 #include "core/log.h"
+#include "md/train.h"
+
+enum { RUN_LOG_LIMIT = 1 << 30 }; /* bytes that are read back; a million steps write a tenth of it */
 
 struct run_folder {
     struct memory    *memory;
@@ -15,6 +18,7 @@ struct run_folder {
     int               lock;
     const struct log *outer; /* the caller's; may be NULL */
     struct log        log;   /* to the caller and to log.txt; points to this struct */
+    bool              titled; /* my_log.txt has the titles of this run's columns */
     bool              torn;  /* the last append to metrics.json was cut off */
     char             *events_path; /* NULL: the next records begin a file */
     int64_t           resumed_at;  /* the next event file takes back what others say of later steps */
@@ -39,13 +43,18 @@ double    run_folder_clock(void); /* seconds since 1970 */
 /* Of checkpoints/iter_N.safetensors the newest `most` stay; negative: all. */
 md_status run_folder_prune(const struct run_folder *folder, int64_t most);
 md_status run_folder_remove_series(const struct run_folder *folder); /* for overwriting */
-/* One line for people; `val_loss` NaN: none yet. */
-md_status run_folder_append_my_log(struct run_folder *folder, int64_t iteration, double train_loss,
-                                   double val_loss, double lr);
+/* One line for people; NaN: none yet. */
+enum { MY_LOG_SCORES = 6 };
+struct my_log_line {
+    int64_t          iteration;
+    double           train_loss, val_loss, learning_rate;
+    const md_metric *scores; /* [MY_LOG_SCORES] further columns; NULL: none */
+};
+md_status run_folder_append_my_log(struct run_folder *folder, const struct my_log_line *line);
 /* To log.txt alone. */
 void run_folder_note(const struct run_folder *folder, md_log_level level, const char *message);
-/* plots/loss.svg and .png from metrics.json (run_plot.c). */
-md_status run_folder_plot(struct run_folder *folder);
+/* plots/loss.svg and .png from metrics.json (run_plot.c). `best_iteration` 0: none yet. */
+md_status run_folder_plot(struct run_folder *folder, int64_t best_iteration);
 
 /* What the plot and resuming want to know of a line of metrics.json; NaN: not in this line. */
 struct run_line {

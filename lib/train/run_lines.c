@@ -7,8 +7,6 @@
 #include "core/strings.h"
 #include "train/run_folder.h"
 
-enum { LOG_LIMIT = 1 << 30 }; /* bytes; a million steps write a tenth of it */
-
 bool run_line_next(const char *text, size_t size, size_t *at, const char **line, size_t *length)
 {
     if (*at >= size)
@@ -163,7 +161,7 @@ static md_status trim(struct run_folder *folder, const char *path, keep_fn *keep
     buffer_init(&kept, folder->memory);
     if (!file_exists(path))
         goto fail;
-    TRY(file_read(&bytes, folder->memory, path, LOG_LIMIT));
+    TRY(file_read(&bytes, folder->memory, path, RUN_LOG_LIMIT));
     const char *text = (const char *)bytes.data;
     while (run_line_next(text, bytes.size, &at, &line, &length)) {
         bool keep = false;

@@ -82,29 +82,25 @@ fail:
     return st;
 }
 
-static md_status draw(const struct curves *curves, const char *path)
+static md_status draw(const struct curves *curves, int64_t best_iteration, const char *path)
 {
     const struct points *raw = &curves->raw, *mean = &curves->smooth, *val = &curves->val;
     const struct plot_series series[] = {
         {.name = "training, raw", .x = raw->x, .y = raw->y, .count = raw->count, .faint = true},
         {.name = "training", .x = mean->x, .y = mean->y, .count = mean->count},
         {.name = "validation", .x = val->x, .y = val->y, .count = val->count, .markers = true}};
-    size_t best = 0;
-    for (size_t i = 1; i < val->count; i++)
-        if (val->y[i] < val->y[best])
-            best = i;
-    const struct plot_mark mark = {.x = val->count ? val->x[best] : 0.0, .text = "best"};
+    const struct plot_mark mark = {.x = (double)best_iteration, .text = "best"};
     const struct plot plot = {.title = "Loss",
                               .x_label = "iteration",
                               .y_label = "loss",
                               .series = series,
                               .series_count = val->count ? 3 : 2,
                               .marks = &mark,
-                              .mark_count = val->count ? 1 : 0};
+                              .mark_count = best_iteration > 0 ? 1 : 0};
     return plot_save(&plot, curves->memory, path);
 }
 
-md_status run_folder_plot(struct run_folder *folder)
+md_status run_folder_plot(struct run_folder *folder, int64_t best_iteration)
 {
     md_status st = MD_OK;
     struct file_bytes bytes = {.data = NULL};
@@ -116,7 +112,7 @@ md_status run_folder_plot(struct run_folder *folder)
     TRY(read_points(&curves, (const char *)bytes.data, bytes.size));
     TRY(smooth(&curves));
     TRY(path_join(folder->memory, &path, folder->path, "plots/loss"));
-    TRY(draw(&curves, path));
+    TRY(draw(&curves, best_iteration, path));
 fail:
     memory_free(folder->memory, path);
     free_points(folder->memory, &curves.raw);

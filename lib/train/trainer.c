@@ -112,7 +112,8 @@ fail:
 
 /* ---- validation ------------------------------------------------------------------------- */
 
-static md_status validate(struct trainer *trainer, double *loss, atomic_bool *stop)
+static md_status validate(struct trainer *trainer, struct validation_result *result,
+                          const struct detect_options *detect, atomic_bool *stop)
 {
     const struct trainer_options *options = &trainer->options;
     int workers = options->typed.solver.num_workers;
@@ -122,18 +123,20 @@ static md_status validate(struct trainer *trainer, double *loss, atomic_bool *st
                                                   .threads = workers < threads ? workers : threads,
                                                   .skip_broken =
                                                       options->typed.input.skip_broken_images,
+                                                  .detect = detect,
                                                   .log = &trainer->folder.log,
                                                   .stop = stop};
-    size_t skipped = 0;
     struct stream *stream = session_stream(trainer->session);
     md_status st = ema_show(&trainer->ema, stream);
     if (st == MD_OK)
-        st = validation_run(trainer->session, &trainer->host, &validation, loss, &skipped);
+        st = validation_run(trainer->session, &trainer->host, &validation, result);
     md_status hidden = ema_hide(&trainer->ema, stream);
+    if (st == MD_OK && hidden < 0)
+        validation_result_free(result, trainer->memory);
     if (st >= 0 && hidden < 0)
         return hidden;
     if (st == MD_OK)
-        trainer->val_skipped = skipped;
+        trainer->val_skipped = result->skipped;
     return st;
 }
 
@@ -141,7 +144,21 @@ md_status trainer_validate(struct trainer *trainer, double *loss)
 {
     if (!trainer->options.val)
         return ERROR(MD_EINVAL, "there is no validation set; give one when the trainer is made");
-    return validate(trainer, loss, NULL);
+    struct validation_result result;
+    md_status st = validate(trainer, &result, NULL, NULL);
+    if (st == MD_OK)
+        *loss = result.loss;
+    return st;
+}
+
+void trainer_take_best(struct trainer *trainer)
+{
+    struct train_info *info = &trainer->info;
+    const struct early_stop *stop = &trainer->early_stop;
+    info->best_value = stop->has_best ? stop->best : (double)NAN;
+    info->best_loss = trainer->watched == SCORE_LOSS ? info->best_value : (double)NAN;
+    info->best_iteration = stop->best_iteration;
+    info->without_progress = stop->without_progress;
 }
 
 /* What is best is what best.safetensors holds: a best that could not be saved is none. */
@@ -152,7 +169,8 @@ static md_status note_best(struct trainer *trainer)
     struct early_stop *stop = &trainer->early_stop;
     const struct early_stop before = *stop;
     bool saved = true;
-    info->improved = early_stop_update(stop, info->val_loss, info->iteration);
+    info->improved =
+        early_stop_update(stop, trainer->scores.items[trainer->watched].value, info->iteration);
     if (info->improved)
         TRY(trainer_save_best(trainer, &saved));
     if (!saved) {
@@ -161,9 +179,7 @@ static md_status note_best(struct trainer *trainer)
         stop->best_iteration = before.best_iteration;
         info->improved = false;
     }
-    info->best_loss = stop->has_best ? stop->best : (double)NAN;
-    info->best_iteration = stop->best_iteration;
-    info->without_progress = stop->without_progress;
+    trainer_take_best(trainer);
 fail:
     return st;
 }
@@ -173,23 +189,25 @@ static md_status validate_if_due(struct trainer *trainer)
 {
     md_status st = MD_OK;
     struct train_info *info = &trainer->info;
-    double loss = 0.0;
+    struct validation_result result;
+    const struct typed_config *typed = &trainer->options.typed;
+    const struct detect_options detect = {.score_threshold = typed->model.roi.score_thresh_test,
+                                          .nms_threshold = typed->model.roi.nms_thresh_test,
+                                          .max_detections = typed->model.detections_per_image};
     if (!trainer->validation_due)
         return MD_OK;
-    TRY(validate(trainer, &loss, &trainer->stop));
+    TRY(validate(trainer, &result, typed->solver.validate_ap ? &detect : NULL, &trainer->stop));
     if (st == MD_AGAIN)
         return MD_OK;
+    scores_set(&trainer->scores, result.loss, result.has_ap ? &result.ap : NULL);
+    validation_result_free(&result, trainer->memory);
     trainer->validation_due = false;
     info->validated = true;
-    info->val_loss = loss;
+    info->val_loss = trainer->scores.items[SCORE_LOSS].value;
     info->skipped_images = loader_skipped(trainer->loader) + trainer->val_skipped;
     TRY(note_best(trainer));
-    TRY(metrics_put(trainer->metrics, "val_loss", loss, info->iteration - 1, false));
-    if (trainer->early_stop.has_best)
-        TRY(metrics_put(trainer->metrics, "best_loss", info->best_loss, info->iteration - 1,
-                        false));
-    log_write(&trainer->folder.log, MD_LOG_INFO, "val_loss %.6g after %lld iterations%s", loss,
-              (long long)info->iteration, info->improved ? ", the best so far" : "");
+    TRY(trainer_put_scores(trainer));
+    TRY(trainer_log_scores(trainer));
 fail:
     return st;
 }
@@ -233,11 +251,14 @@ static void log_end(const struct trainer *trainer)
     const struct train_info *info = &trainer->info;
     int64_t steps = info->iteration - trainer->first_iteration;
     double seconds = clock_seconds() - trainer->started;
+    bool early = info->iteration < info->max_iter && info->stopped_early;
     const char *why = info->iteration >= info->max_iter ? "finished"
-                      : info->stopped_early ? "stopped early, val_loss makes no progress"
-                                            : "stopped on request";
-    log_write(&trainer->folder.log, MD_LOG_INFO, "%s after %lld iterations (%lld now, in %.1f s)",
-              why, (long long)info->iteration, (long long)steps, seconds);
+                      : early                           ? "stopped early"
+                                                        : "stopped on request";
+    log_write(&trainer->folder.log, MD_LOG_INFO,
+              "%s after %lld iterations (%lld now, in %.1f s)%s%s%s", why,
+              (long long)info->iteration, (long long)steps, seconds, early ? ": " : "",
+              early ? info->best_metric : "", early ? " makes no progress" : "");
 }
 
 static md_status finish(struct trainer *trainer)

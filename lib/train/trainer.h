@@ -4,6 +4,7 @@
 
 #include "config/typed.h"
 #include "data/loader.h"
+#include "md/train.h"
 #include "model/session.h"
 
 struct trainer;
@@ -25,12 +26,15 @@ struct train_info {
     int64_t iteration, max_iter;
     double  learning_rate;
     struct step_losses losses;
-    double  val_loss, best_loss; /* NaN before the first */
+    double  val_loss, best_loss, best_value; /* NaN before the first */
     int64_t best_iteration, without_progress;
     double  images_per_second, eta_seconds;
     bool    validated, improved, stopped_early;
     size_t  skipped_images, save_failures;
     int64_t saved_iteration; /* of the newest checkpoint that is safely on the disk; -1: none */
+    const char *best_metric;
+    const md_metric *metrics;
+    size_t metric_count;
 };
 
 /* With resume, the newest sound checkpoint is loaded: weights, momentum, iteration, random state,
@@ -46,7 +50,7 @@ void      trainer_free(struct trainer *trainer);
  * are written before it is returned for the first time. */
 md_status trainer_step(struct trainer *trainer);
 const struct train_info *trainer_info(const struct trainer *trainer);
-/* At any time; the mean over the images (train/validation.h). The run takes no notice of it. */
+/* At any time; the loss alone (train/validation.h). The run takes no notice of it. */
 md_status trainer_validate(struct trainer *trainer, double *loss);
 md_status trainer_save(struct trainer *trainer, const char *path); /* all that going on needs */
 void      trainer_stop(struct trainer *trainer); /* async-signal-safe */

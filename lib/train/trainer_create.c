@@ -46,8 +46,6 @@ static md_status check_options(const struct trainer_options *options)
     if (solver->ims_per_batch > HOST_BATCH_IMAGES)
         FAIL(MD_EINVAL, "SOLVER.IMS_PER_BATCH is %d; 1 to %d images are possible",
              solver->ims_per_batch, HOST_BATCH_IMAGES);
-    if (solver->best_metric != BEST_VAL_LOSS)
-        FAIL(MD_EUNSUPPORTED, "MDET.BEST.METRIC: training watches val_loss alone so far");
     if (options->train->image_count == 0 || (options->val && options->val->image_count == 0))
         FAIL(MD_EINVAL, "the %s set has no images",
              options->train->image_count == 0 ? "training" : "validation");
@@ -135,14 +133,36 @@ static md_status open_loader(struct trainer *trainer, const struct loader_state 
                          &loader, state);
 }
 
+/* Before anything of an earlier run is overwritten: the name of the metric may be wrong. */
+static md_status create_scores(struct trainer *trainer)
+{
+    static const char KEY[] = "MDET.BEST.METRIC";
+    md_status st = MD_OK;
+    const struct trainer_options *options = &trainer->options;
+    const struct solver_config *solver = &options->typed.solver;
+    struct scores *scores = &trainer->scores;
+    const char *metric = NULL;
+    TRY(config_get_string(options->config, KEY, &metric));
+    TRY(scores_create(scores, trainer->memory, options->class_names,
+                      options->typed.model.roi.num_classes, solver->validate_ap));
+    TRY(scores_find(scores, KEY, metric, &trainer->watched));
+    metric = scores->items[trainer->watched].name;
+    TRY(early_stop_init(&trainer->early_stop, metric, trainer->watched == SCORE_LOSS,
+                        solver->early_stop_patience, solver->early_stop_min_delta));
+    trainer->info.best_metric = metric;
+    trainer->info.metrics = scores->items;
+    trainer->info.metric_count = scores->count;
+    trainer_take_best(trainer);
+fail:
+    return st;
+}
+
 static md_status create_parts(struct trainer *trainer)
 {
     md_status st = MD_OK;
     const struct trainer_options *options = &trainer->options;
     const struct solver_config *solver = &options->typed.solver;
     TRY(schedule_init(&trainer->schedule, solver, &trainer->folder.log));
-    TRY(early_stop_init(&trainer->early_stop, true, solver->early_stop_patience,
-                        solver->early_stop_min_delta));
     TRY(optimizer_create(&trainer->optimizer, options->detector->params, solver));
     TRY(ema_create(&trainer->ema, options->detector->params, solver));
     TRY(session_create(&trainer->session, options->detector, options->typed.input.bgr));
@@ -185,10 +205,9 @@ md_status trainer_create(struct trainer **out, struct memory *memory,
     host_batch_init(&trainer->host, memory);
     int64_t seed = options->typed.solver.seed;
     trainer->seed = seed >= 0 ? (uint64_t)seed : draw_seed();
-    trainer->info = (struct train_info){.max_iter = options->typed.solver.max_iter,
-                                        .val_loss = (double)NAN,
-                                        .best_loss = (double)NAN,
-                                        .saved_iteration = -1};
+    trainer->info = (struct train_info){
+        .max_iter = options->typed.solver.max_iter, .val_loss = (double)NAN, .saved_iteration = -1};
+    TRY(create_scores(trainer));
     TRY(trainer_check_resume(&trainer->options));
     TRY(run_folder_open(&trainer->folder, memory, options->output_dir, options->resume,
                         options->overwrite, options->log));
@@ -219,6 +238,7 @@ void trainer_free(struct trainer *trainer)
     metrics_free(trainer->metrics);
     optimizer_free(&trainer->optimizer);
     ema_free(&trainer->ema);
+    scores_free(&trainer->scores);
     session_free(trainer->session);
     buffer_free(&trainer->config_yaml);
     buffer_free(&trainer->text);

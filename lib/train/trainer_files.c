@@ -1,6 +1,7 @@
 /* trainer_files.c - what the training loop writes: checkpoints, metrics, logs, plots. */
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "core/error.h"
@@ -121,19 +122,31 @@ md_status trainer_save_numbered(struct trainer *trainer)
     return forgive(trainer, write_numbered(trainer), &saved);
 }
 
+/* With notes of when, by what best is chosen, and the value of that and the loss. */
 static md_status write_weights(struct trainer *trainer, const char *name)
 {
-    static const char *const KEYS[] = {"iteration", "val_loss"};
     md_status st = MD_OK;
-    char iteration[32], val_loss[FORMAT_DOUBLE_BYTES];
-    const char *const values[] = {iteration, val_loss};
+    const struct scores *scores = &trainer->scores;
+    const md_metric *loss = &scores->items[SCORE_LOSS], *watched = &scores->items[trainer->watched];
+    char iteration[32], loss_text[FORMAT_DOUBLE_BYTES], watched_text[FORMAT_DOUBLE_BYTES];
+    const char *keys[4] = {"iteration", "best_metric"};
+    const char *values[4] = {iteration, watched->name};
     struct checkpoint_content content = content_of(trainer, NULL);
     char *path = NULL;
     snprintf(iteration, sizeof iteration, "%lld", (long long)trainer->info.iteration);
-    format_double(val_loss, trainer->info.val_loss);
-    content.note_keys = KEYS;
+    format_double(loss_text, loss->value);
+    format_double(watched_text, watched->value);
+    content.note_keys = keys;
     content.note_values = values;
-    content.note_count = isnan(trainer->info.val_loss) ? 1 : 2;
+    content.note_count = 2;
+    if (!isnan(loss->value)) {
+        keys[content.note_count] = loss->name;
+        values[content.note_count++] = loss_text;
+    }
+    if (watched != loss && !isnan(watched->value)) {
+        keys[content.note_count] = watched->name;
+        values[content.note_count++] = watched_text;
+    }
     TRY(run_folder_checkpoint(&trainer->folder, &path, name));
     TRY(write_shown(trainer, path, &content));
 fail:
@@ -240,13 +253,64 @@ fail:
     return st;
 }
 
+md_status trainer_put_scores(struct trainer *trainer)
+{
+    md_status st = MD_OK;
+    const struct train_info *info = &trainer->info;
+    const struct scores *scores = &trainer->scores;
+    int64_t iteration = info->iteration - 1;
+    const char *best = trainer->watched == SCORE_LOSS ? "best_loss" : "best_value";
+    for (size_t i = 0; i < scores->count; i++)
+        TRY(metrics_put(trainer->metrics, scores->items[i].name, scores->items[i].value, iteration,
+                        false));
+    if (trainer->early_stop.has_best)
+        TRY(metrics_put(trainer->metrics, best, info->best_value, iteration, false));
+fail:
+    return st;
+}
+
+/* A message for each line: a table would be longer than one may be. */
+static void log_lines(const struct log *log, char *text)
+{
+    for (char *line = text, *end; line && (end = strchr(line, '\n')) != NULL; line = end + 1) {
+        *end = '\0';
+        log_write(log, MD_LOG_INFO, "%s", line);
+    }
+}
+
+md_status trainer_log_scores(struct trainer *trainer)
+{
+    md_status st = MD_OK;
+    const struct train_info *info = &trainer->info;
+    const struct log *log = &trainer->folder.log;
+    const char *verdict = info->improved ? ", the best so far" : "";
+    const md_metric *watched = &trainer->scores.items[trainer->watched];
+    buffer_clear(&trainer->text);
+    TRY(scores_put_tables(&trainer->scores, &trainer->text));
+    if (trainer->text.length > 0)
+        log_lines(log, trainer->text.data);
+    if (trainer->watched == SCORE_LOSS)
+        log_write(log, MD_LOG_INFO, "val_loss %.6g after %lld iterations%s", info->val_loss,
+                  (long long)info->iteration, verdict);
+    else
+        log_write(log, MD_LOG_INFO, "val_loss %.6g, %s %.3f after %lld iterations%s",
+                  info->val_loss, watched->name, watched->value, (long long)info->iteration,
+                  verdict);
+fail:
+    return st;
+}
+
 static md_status write_my_log(struct trainer *trainer)
 {
     const struct train_info *info = &trainer->info;
-    double loss = (double)info->losses.total;
-    metrics_median(trainer->metrics, "total_loss", &loss);
-    return run_folder_append_my_log(&trainer->folder, info->iteration, loss, info->val_loss,
-                                    info->learning_rate);
+    struct my_log_line line = {.iteration = info->iteration,
+                               .train_loss = (double)info->losses.total,
+                               .val_loss = info->val_loss,
+                               .learning_rate = info->learning_rate};
+    metrics_median(trainer->metrics, "total_loss", &line.train_loss);
+    if (trainer->scores.count > SCORE_AP)
+        line.scores = trainer->scores.items + SCORE_AP;
+    return run_folder_append_my_log(&trainer->folder, &line);
 }
 
 /* Nothing when no step was made since the last lines. */
@@ -275,7 +339,7 @@ fail:
 
 md_status trainer_plot(struct trainer *trainer)
 {
-    md_status st = run_folder_plot(&trainer->folder);
+    md_status st = run_folder_plot(&trainer->folder, trainer->info.best_iteration);
     if (st == MD_EIO)
         log_write(&trainer->folder.log, MD_LOG_WARN, "no plot: %s", error_text());
     return st == MD_EIO ? MD_OK : st;

@@ -1,6 +1,5 @@
 /* trainer_resume.c - the checkpoint that a run goes on from: its own, or one of Detectron2. */
 #include <limits.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -35,9 +34,12 @@ static void take_state(struct trainer *trainer, const struct checkpoint_state *s
     trainer->momentum_started = state->momentum_started;
     trainer->validation_due = state->validation_due && trainer->options.val;
     info->iteration = info->saved_iteration = state->iteration;
-    info->best_loss = state->early_stop.has_best ? state->early_stop.best : (double)NAN;
-    info->best_iteration = state->early_stop.best_iteration;
-    info->without_progress = state->early_stop.without_progress;
+    trainer_take_best(trainer);
+    if (state->early_stop.other_metric)
+        log_write(log, MD_LOG_WARN,
+                  "MDET.BEST.METRIC is %s, and was another one so far: the next validation is the "
+                  "best again, and patience begins anew",
+                  state->early_stop.metric);
     if (trainer->ema.params && !state->has_average)
         log_write(log, MD_LOG_INFO,
                   "the checkpoint has no averaged weights: the average begins with its weights");

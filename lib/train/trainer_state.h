@@ -11,6 +11,7 @@
 #include "train/optimizer.h"
 #include "train/run_folder.h"
 #include "train/schedule.h"
+#include "train/scores.h"
 #include "train/trainer.h"
 
 enum { LOG_PERIOD = 20 /* iterations between lines, as in Detectron2 */ };
@@ -22,7 +23,9 @@ struct trainer {
     struct buffer          config_yaml; /* with the seed that was drawn */
     struct run_folder      folder;
     struct schedule        schedule;
-    struct early_stop      early_stop;
+    struct scores          scores;     /* of the last validation */
+    size_t                 watched;    /* the one of them that decides which model is best */
+    struct early_stop      early_stop; /* of it */
     struct optimizer       optimizer;
     struct ema             ema;
     struct session        *session;
@@ -38,6 +41,8 @@ struct trainer {
     atomic_bool            stop;
 };
 
+void trainer_take_best(struct trainer *trainer); /* from early_stop to info */
+
 /* trainer_resume.c: where the run goes on. *own: `state` is that of a checkpoint of a run here, with the
  * place in the data; otherwise it is unchanged. In both cases the trainer has taken over what there is. */
 md_status trainer_check_resume(const struct trainer_options *options); /* before anything is removed */
@@ -52,6 +57,8 @@ md_status trainer_save_final(struct trainer *trainer);
 /* The scalars of the last step; then, when `line`, the lines of metrics.json and the logs. */
 md_status trainer_put_metrics(struct trainer *trainer, double seconds, double data_seconds);
 md_status trainer_write_lines(struct trainer *trainer);
+md_status trainer_put_scores(struct trainer *trainer); /* those of a validation */
+md_status trainer_log_scores(struct trainer *trainer);
 md_status trainer_plot(struct trainer *trainer);
 void      trainer_fill_state(const struct trainer *trainer, struct checkpoint_state *state);
 

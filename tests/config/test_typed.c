@@ -127,7 +127,7 @@ START_TEST(input_and_solver_as_structs)
         {(double)s->eval_period, 0},
         {(double)s->early_stop_patience, 0},
         {s->early_stop_min_delta, 0},
-        {s->best_metric, BEST_VAL_LOSS},
+        {s->validate_ap, 0},
         {(double)s->seed, -1},
         {s->num_workers, 4},
     };
@@ -161,7 +161,7 @@ START_TEST(other_values_as_structs)
         {typed.solver.weight_decay_bias, 0},
         {typed.solver.step_count, 3}, /* what is too late is the schedule's to say */
         {(double)typed.solver.steps[1], 270000},
-        {typed.solver.best_metric, BEST_AP50},
+        {typed.solver.validate_ap, 1},
         {(double)typed.solver.early_stop_patience, 3},
         {typed.model.fpn_fuse_avg, 1},
     };
@@ -255,7 +255,7 @@ static const struct {
     {"DATALOADER.SAMPLER_TRAIN", "InferenceSampler", "possible are TrainingSampler, Repeat",
      MD_EUNSUPPORTED},
     {"DATALOADER.REPEAT_THRESHOLD", "1.5", "DATALOADER.REPEAT_THRESHOLD = 1.5", MD_EINVAL},
-    {"MDET.BEST.METRIC", "AP", "possible are val_loss, bbox/AP, bbox/AP50", MD_EUNSUPPORTED},
+    {"MDET.BEST.METRIC", "AP", "bbox/APs, bbox/APm, bbox/APl, bbox/AP-CLASS", MD_EUNSUPPORTED},
     {"MODEL.RESNETS.DEPTH", "77", "MODEL.RESNETS.DEPTH = 77", MD_EUNSUPPORTED},
     {"MODEL.RESNETS.NUM_GROUPS", "65536", "65536 x 64; the product may be 65536", MD_EINVAL},
     {"MDET.RESNETS.BLOCKS", "[1, 2]", "it must have 4", MD_EINVAL},

@@ -21,7 +21,8 @@ static const struct checkpoint_state STATE = {.iteration = 123,
                                                          .pending = {{3, 1, 2}, {4294967295u}},
                                                          .pending_count = {3, 1},
                                                          .batch = 99},
-                                              .early_stop = {.has_best = true,
+                                              .early_stop = {.metric = "val_loss",
+                                                             .has_best = true,
                                                              .best = 0.1,
                                                              .mark = 0.25,
                                                              .best_iteration = 100,
@@ -78,7 +79,8 @@ static void spoil_weights(const struct tiny_run *run)
 START_TEST(all_comes_back)
 {
     struct tiny_run run;
-    struct checkpoint_state state = {.early_stop = {.patience = 4, .lower_is_better = true}};
+    struct checkpoint_state state = {
+        .early_stop = {.metric = "val_loss", .patience = 4, .lower_is_better = true}};
     char before[65], after[65];
     open_trained(&run);
     tiny_run_digest(&run, before);
@@ -139,7 +141,7 @@ START_TEST(a_damaged_file_gives_way_to_the_one_before)
     for (int cut = 0; cut < CUTS; cut++) {
         int warnings = 0;
         const struct log log = {count_warnings, &warnings, MD_LOG_INFO};
-        struct checkpoint_state state = {.iteration = 0};
+        struct checkpoint_state state = {.iteration = 0, .early_stop = {.metric = "val_loss"}};
         struct memory memory;
         struct file_bytes bytes;
         memory_init(&memory, NULL);
@@ -168,7 +170,7 @@ END_TEST
 START_TEST(without_a_sound_file_nothing_changes)
 {
     struct tiny_run run;
-    struct checkpoint_state state = {.iteration = 77};
+    struct checkpoint_state state = {.iteration = 77, .early_stop = {.metric = "val_loss"}};
     char before[65], after[65];
     open_trained(&run);
     tiny_run_digest(&run, before);
@@ -188,7 +190,7 @@ START_TEST(another_network_is_told_by_name_and_shapes)
 {
     const char *const wider[] = {"MODEL.ROI_BOX_HEAD.FC_DIM", "48", NULL};
     struct tiny_run run;
-    struct checkpoint_state state = {.iteration = 0};
+    struct checkpoint_state state = {.iteration = 0, .early_stop = {.metric = "val_loss"}};
     char before[65], after[65];
     open_trained(&run);
     OK(save(&run, 10));
@@ -209,7 +211,7 @@ START_TEST(weights_alone_are_no_state)
 {
     struct tiny_run run;
     struct stream *stream = NULL;
-    struct checkpoint_state state = {.iteration = 0};
+    struct checkpoint_state state = {.iteration = 0, .early_stop = {.metric = "val_loss"}};
     const char *path = temp_path("best.safetensors");
     open_trained(&run);
     OK(stream_create(&stream, run.device));
@@ -235,7 +237,7 @@ static void limit_files(rlim_t bytes)
 START_TEST(on_a_full_disk_the_old_file_stays)
 {
     struct tiny_run run;
-    struct checkpoint_state state = {.iteration = 0};
+    struct checkpoint_state state = {.iteration = 0, .early_stop = {.metric = "val_loss"}};
     struct path_list list;
     open_trained(&run);
     OK(save(&run, 10));

@@ -188,10 +188,14 @@ START_TEST(bad_settings_are_refused)
         const char *settings[3];
         md_status status;
         const char *text;
-    } BAD[] = {{{"SOLVER.IMS_PER_BATCH", "65"}, MD_EINVAL, "SOLVER.IMS_PER_BATCH is 65"},
-               {{"MDET.BEST.METRIC", "bbox/AP"}, MD_EUNSUPPORTED, "MDET.BEST.METRIC"},
-               {{"MODEL.ROI_HEADS.NUM_CLASSES", "3"}, MD_EMISMATCH, "2 classes, the model 3"},
-               {{"SOLVER.MAX_ITER", "0"}, MD_EINVAL, "SOLVER.MAX_ITER"}};
+    } BAD[] = {
+        {{"SOLVER.IMS_PER_BATCH", "65"}, MD_EINVAL, "SOLVER.IMS_PER_BATCH is 65"},
+        {{"MDET.BEST.METRIC", "bbox/AP-dog"},
+         MD_EINVAL,
+         "MDET.BEST.METRIC is 'bbox/AP-dog'; this run measures val_loss, bbox/AP, bbox/AP50, "
+         "bbox/AP75, bbox/APs, bbox/APm, bbox/APl, bbox/AP-with_mask, bbox/AP-without_mask"},
+        {{"MODEL.ROI_HEADS.NUM_CLASSES", "3"}, MD_EMISMATCH, "2 classes, the model 3"},
+        {{"SOLVER.MAX_ITER", "0"}, MD_EINVAL, "SOLVER.MAX_ITER"}};
     for (size_t i = 0; i < sizeof BAD / sizeof BAD[0]; i++) {
         const struct tiny_setup setup = {.settings = BAD[i].settings};
         ck_assert_int_eq(try_open(&setup), BAD[i].status);
