@@ -147,7 +147,7 @@ static size_t judge_group(struct judging *judging, size_t *found_at, size_t *tru
     size_t judged = judging->most > 0 && found > judging->most ? judging->most : found;
     for (size_t i = 0; i < judged; i++) {
         judging->group_detections[i] = &judging->detections[first[i].index];
-        outcomes[i] = (struct eval_outcome){.score = first[i].score};
+        outcomes[i] = (struct eval_outcome){.score = first[i].score, .image = group.image};
     }
     for (size_t i = 0; i < truths; i++) {
         judging->group_truths[i] =

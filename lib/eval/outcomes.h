@@ -8,6 +8,7 @@
 struct eval_outcome {
     double   score;
     uint32_t hit, ignored; /* bit t: at threshold t */
+    uint32_t image;
     uint32_t place;        /* before the scores put them in order: by image, then by falling score */
 };
 
