@@ -125,6 +125,56 @@ MD_API const md_error *md_errors_list(const md_errors *errors, size_t *count);
  * FOLDER/errors/fp and `limit` objects not found in FOLDER/errors/fn, in place of earlier ones. */
 MD_API md_status md_errors_draw(const md_errors *errors, const char *folder, size_t limit);
 
+/* ---- how sure ----------------------------------------------------------------------------- */
+
+/* The images of a report drawn again and again, with replacement: how far average precision could be
+ * off. docs/evaluation.md says what the intervals mean and what they do not. */
+typedef struct md_bootstrap md_bootstrap;
+
+typedef struct md_bootstrap_options {
+    size_t   size;
+    int      resamples; /* (1000) */
+    uint64_t seed;      /* (0) the same one gives the same resamples, whatever the threads */
+    double   level;     /* of the resamples, how many are inside an interval (0.95) */
+} md_bootstrap_options;
+
+MD_API void md_bootstrap_options_init(md_bootstrap_options *options, size_t size);
+static inline md_bootstrap_options md_bootstrap_options_default(void)
+{
+    md_bootstrap_options o;
+    md_bootstrap_options_init(&o, sizeof o);
+    return o;
+}
+
+typedef enum md_measure { MD_MEASURE_AP, MD_MEASURE_AP50 } md_measure;
+
+typedef struct md_interval {
+    double   value;     /* of all images as they are; -1: nothing to measure */
+    double   low, high; /* -1 when resamples is 0 */
+    double   bias;      /* how much higher resamples are on the average; taken off low and high */
+    uint32_t resamples; /* those with truth; 0 when there are fewer than two images */
+} md_interval;
+
+typedef struct md_difference {
+    double   value;     /* a - b; NAN: nothing to measure */
+    double   low, high; /* of a - b in the same resamples; NAN when resamples is 0 */
+    double   bias;
+    double   a_better, b_better; /* shares of the resamples; in the rest they are equal */
+    uint32_t resamples;
+} md_difference;
+
+/* Figures of all classes and of each. */
+MD_API md_status md_report_bootstrap(md_bootstrap **out, const md_report *report,
+                                     const md_bootstrap_options *options);
+/* class_id -1: the mean over the classes. */
+MD_API md_status md_bootstrap_interval(md_interval *out, const md_bootstrap *bootstrap,
+                                       md_measure measure, int class_id);
+/* Reports of one data set with the same options: else MD_EMISMATCH. Far surer than two intervals,
+ * since what is hard in an image is hard for both. */
+MD_API md_status md_bootstrap_compare(md_difference *out, const md_bootstrap *a, const md_bootstrap *b,
+                                      md_measure measure, int class_id);
+MD_API void      md_bootstrap_free(md_bootstrap *bootstrap);
+
 #ifdef __cplusplus
 }
 #endif
