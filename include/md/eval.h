@@ -166,7 +166,7 @@ typedef struct md_difference {
 /* Figures of all classes and of each. */
 MD_API md_status md_report_bootstrap(md_bootstrap **out, const md_report *report,
                                      const md_bootstrap_options *options);
-/* class_id -1: the mean over the classes. */
+/* class_id MD_ALL_CLASSES: the mean over them. */
 MD_API md_status md_bootstrap_interval(md_interval *out, const md_bootstrap *bootstrap,
                                        md_measure measure, int class_id);
 /* Reports of one data set with the same options: else MD_EMISMATCH. Far surer than two intervals,
