@@ -30,6 +30,19 @@ static md_status add_image(struct eval_job *job, md_predictor *predictor, size_t
     return status;
 }
 
+/* All that the configuration lets pass, whatever thresholds are stored with the weights. */
+static md_status open_predictor(md_predictor **out, md_model *model)
+{
+    md_predict_options options = md_predict_options_default();
+    double score;
+    md_status status =
+        md_config_get_double(md_model_config(model), "MODEL.ROI_HEADS.SCORE_THRESH_TEST", &score);
+    if (status < 0)
+        return status;
+    options.score_threshold = (float)score;
+    return md_predictor_create(out, model, &options);
+}
+
 md_status eval_from_model(struct eval_job *job)
 {
     const struct eval_arguments *a = &job->arguments;
@@ -38,7 +51,7 @@ md_status eval_from_model(struct eval_job *job)
     if (status >= 0)
         status = md_dataset_open(&job->dataset, job->context, a->data, job->model);
     if (status >= 0)
-        status = md_predictor_create(&predictor, job->model, NULL);
+        status = open_predictor(&predictor, job->model);
     if (status >= 0)
         status = eval_open(job);
     size_t count = md_dataset_count(job->dataset);

@@ -20,7 +20,8 @@ typedef struct md_metrics {
 
 typedef struct md_eval_options {
     size_t size;            /* set by md_eval_options_init */
-    float  confusion_score; /* detections that count in the confusion matrix (0.5) */
+    float  confusion_score; /* detections from here on count in the confusion matrix; negative: from
+                               the score with the best F1 over all classes, 0.5 without one (0.5) */
     float  confusion_iou;   /* IoU of a match in it (0.5) */
     int    max_detections;  /* of each image and class, best first; more do not count (100) */
     /* IoU thresholds of average precision, rising, 32 at most; borrowed for the call that is given
@@ -66,7 +67,8 @@ MD_API md_status md_evaluator_add_results(md_evaluator *evaluator, const char *p
 MD_API md_status md_evaluator_finish(md_evaluator *evaluator, md_report **out);
 MD_API void      md_evaluator_free(md_evaluator *evaluator);
 
-/* All of it at once: predicts every image of the data set. */
+/* All of it at once: predicts every image of the data set. Thresholds that are stored with the weights
+ * do not hold here, one that was given to the predictor does. */
 MD_API md_status md_evaluate(md_report **out, md_predictor *predictor, md_dataset *dataset,
                              const md_eval_options *options);
 
@@ -75,9 +77,13 @@ MD_API double            md_report_class_ap(const md_report *report, int class_i
 MD_API double            md_report_class_ap50(const md_report *report, int class_id);
 /* n x n counts, row: truth, column: prediction; the last of each is "nothing". n = classes + 1. */
 MD_API const uint64_t   *md_report_confusion(const md_report *report, size_t *n);
+MD_API double            md_report_confusion_score(const md_report *report); /* from which it counts */
 /* What was found as a file of COCO results, under the ids of the data set. */
 MD_API md_status         md_report_write_results(const md_report *report, const char *path);
 MD_API void              md_report_free(md_report *report);
+
+/* As a class_id, of figures that exist for all classes together. */
+#define MD_ALL_CLASSES (-1)
 
 /* ---- what went wrong ---------------------------------------------------------------------- */
 
@@ -112,9 +118,6 @@ typedef struct md_errors md_errors;
 MD_API md_status md_errors_create(md_errors **out, const md_report *report);
 MD_API void      md_errors_free(md_errors *errors);
 
-#ifndef MD_ALL_CLASSES
-#define MD_ALL_CLASSES (-1)
-#endif
 /* By class of the detection, or of the object for the types of objects. */
 MD_API uint64_t md_errors_count(const md_errors *errors, md_error_type type, int class_id);
 /* The AP50 that would be gained were all of these put right, as a fraction; -1: no class has truths. */
@@ -174,6 +177,73 @@ MD_API md_status md_bootstrap_interval(md_interval *out, const md_bootstrap *boo
 MD_API md_status md_bootstrap_compare(md_difference *out, const md_bootstrap *a, const md_bootstrap *b,
                                       md_measure measure, int class_id);
 MD_API void      md_bootstrap_free(md_bootstrap *bootstrap);
+
+/* ---- Pascal VOC --------------------------------------------------------------------------- */
+
+typedef enum md_voc_rule { MD_VOC_2007, MD_VOC_2012 } md_voc_rule;
+
+/* VOC's average precision: out[i * (classes + 1) + c] is that of class c at an IoU above ious[i], the
+ * last of each row the mean; -1: no truth that is not difficult. `rounded`: scores and corners as
+ * Detectron2 writes them for its own evaluator, whose numbers these are then. At most 32 IoUs. */
+MD_API md_status md_report_voc_ap(const md_report *report, md_voc_rule rule, bool rounded,
+                                  const double *ious, size_t iou_count, double *out);
+
+/* ---- counts ------------------------------------------------------------------------------- */
+
+/* -1: nothing to divide by - precision without a detection, recall without a truth. */
+typedef struct md_counts {
+    uint64_t true_positives, false_positives, false_negatives;
+    double   precision, recall, f1;
+} md_counts;
+
+/* The confusion matrix at another score than the one of the options; `out` holds n * n. */
+MD_API md_status md_report_confusion_at(const md_report *report, double score, uint64_t *out);
+/* Each cell of an n x n matrix as a share of its row (the truth) or of its column (what was found);
+ * -1 where that is empty. */
+typedef enum md_share { MD_SHARE_OF_TRUTH, MD_SHARE_OF_FOUND } md_share;
+MD_API md_status md_confusion_shares(const uint64_t *matrix, size_t n, md_share of, double *out);
+/* Of one class, or the sums over MD_ALL_CLASSES. */
+MD_API md_status md_confusion_counts(const uint64_t *matrix, size_t n, int class_id, md_counts *out);
+
+/* ---- curves and thresholds ---------------------------------------------------------------- */
+
+/* What a score threshold would do, within each class at an IoU of 0.50. Lives on its own. */
+typedef struct md_curves md_curves;
+MD_API md_status md_curves_create(md_curves **out, const md_report *report);
+MD_API void      md_curves_free(md_curves *curves);
+
+#define MD_CURVE_POINTS 101
+typedef enum md_curve {
+    MD_CURVE_PR50,      /* precision at recall 0, 0.01 ... 1, interpolated as in AP50 */
+    MD_CURVE_PR75,      /* the same as in AP75 */
+    MD_CURVE_PRECISION, /* from score 0, 0.01 ... 1 on */
+    MD_CURVE_RECALL,
+    MD_CURVE_F1
+} md_curve;
+
+/* MD_CURVE_POINTS values, -1 where undefined; of MD_ALL_CLASSES the mean over those with truths.
+ * NULL: no such class or curve. Valid as long as the curves, as are the steps. */
+MD_API const double *md_curves_values(const md_curves *curves, md_curve curve, int class_id);
+
+/* Precision and recall of all detections from that score on, not interpolated. */
+typedef struct md_curve_step { double score, precision, recall; } md_curve_step;
+/* Of MD_CURVE_PR50 or MD_CURVE_PR75 and one class, by falling score; of more than 1,000 some that lie
+ * evenly. NULL: no such class or curve. */
+MD_API const md_curve_step *md_curves_steps(const md_curves *curves, md_curve curve, int class_id,
+                                            size_t *count);
+
+/* Of the detections with at least that score; of MD_ALL_CLASSES the sums. */
+MD_API md_status md_curves_counts(const md_curves *curves, int class_id, double score,
+                                  md_counts *out);
+/* The score from which F1 is highest, the highest such score; -1: no detection is right. For
+ * MD_ALL_CLASSES the one score that suits the sums. */
+MD_API double md_curves_best(const md_curves *curves, int class_id);
+
+/* Puts the best scores beside the weights, by class name: md_model_threshold reads them from there.
+ * A class without one gets that of all. The file is replaced as a whole; its tensors and other
+ * metadata stay bit for bit. MD_EINVAL: not .safetensors; MD_ENOTFOUND: no detection is right;
+ * MD_EMISMATCH: the file has other classes. */
+MD_API md_status md_curves_store_best(const md_curves *curves, const char *path);
 
 #ifdef __cplusplus
 }

@@ -42,6 +42,10 @@ MD_API const md_config *md_model_config(const md_model *model);
 MD_API int              md_model_class_count(const md_model *model);
 MD_API const char      *md_model_class_name(const md_model *model, int class_id); /* NULL: none such */
 
+/* The score that a detection of this class needs, as md_curves_store_best has left it in the file;
+ * -1: nothing was stored, or the weights have changed since. */
+MD_API double md_model_threshold(const md_model *model, int class_id);
+
 /* Parameters and FrozenBN's buffers by index or name, as 32-bit floats in Detectron2's row-major
  * layout: convolutions [out, in / groups, kh, kw], linear layers [out, in]. */
 #define MD_MAX_DIMS 4

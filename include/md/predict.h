@@ -34,7 +34,8 @@ typedef struct md_predictor md_predictor;
 
 typedef struct md_predict_options {
     size_t size;            /* set by md_predict_options_init */
-    float  score_threshold; /* drop detections at or below it; negative: the configuration's (-1) */
+    float  score_threshold; /* drop detections at or below it; negative: below what is stored with
+                               the weights (md_model_threshold), else the configuration's (-1) */
     float  nms_threshold;   /* IoU above which the weaker box of a class goes; negative: the
                                configuration's (-1) */
     int    max_detections;  /* for each image; 0: the configuration's (0) */

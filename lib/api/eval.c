@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "api/predictor.h"
 #include "api/report.h"
 #include "core/error.h"
 #include "data/builder.h"
@@ -44,7 +45,8 @@ md_status md_evaluator_create(md_evaluator **out, md_dataset *dataset,
     TRY(GIVEN(out));
     TRY(GIVEN(dataset));
     TRY(options_read(&read, sizeof read, options, "md_eval_options"));
-    TRY(check_fraction("confusion_score", read.confusion_score));
+    if (!(read.confusion_score < 0.0f))
+        TRY(check_fraction("confusion_score", read.confusion_score));
     TRY(check_fraction("confusion_iou", read.confusion_iou));
     TRY(eval_options_read(&coco, &read, 1));
     TRY(memory_zeroed(&dataset->context->memory, &evaluator, 1, sizeof *evaluator));
@@ -230,7 +232,15 @@ md_status md_evaluate(md_report **out, md_predictor *predictor, md_dataset *data
     TRY(GIVEN(predictor));
     TRY(GIVEN(dataset));
     TRY(md_evaluator_create(&evaluator, dataset, options));
-    TRY(predict_all(evaluator, predictor));
+    /* Stored thresholds are for use; what is measured is all that is found. */
+    float *thresholds = predictor->thresholds;
+    const struct detect_options detect = predictor->detect;
+    predictor->thresholds = NULL;
+    predictor->detect.score_threshold = predictor->options.score_threshold;
+    st = predict_all(evaluator, predictor);
+    predictor->thresholds = thresholds;
+    predictor->detect = detect;
+    TRY(st);
     TRY(md_evaluator_finish(evaluator, out));
 fail:
     md_evaluator_free(evaluator);

@@ -42,6 +42,8 @@ struct md_model {
     struct md_config config;
     struct typed_config typed;
     char           **class_names; /* [typed.model.roi.num_classes] */
+    float           *thresholds;  /* likewise: the score that a class needs; NULL: none were stored */
+    char            *thresholds_text; /* as the file had them */
     struct detector *detector;
     struct stream   *stream; /* for reading and writing parameters */
     pthread_mutex_t  lock;   /* guards the stream and what is written through it */
@@ -55,6 +57,13 @@ void      model_release(md_model *model);
  * `config`, also at a failure. Parameters are zero. */
 md_status model_build(md_model **out, md_context *context, struct config *config,
                       const char *const *class_names, size_t class_count);
+
+/* The thresholds beside the weights in the file, if it has any. */
+md_status model_take_thresholds(md_model *model, const struct weights_file *file);
+/* When the weights change: they were of the old ones. */
+void      model_forget_thresholds(md_model *model);
+/* The names in the text that a file has for "classes"; `path` stands in messages. */
+md_status class_names_read(struct string_table *classes, const char *path, const char *text);
 
 struct md_weights {
     md_context          *context;

@@ -24,6 +24,7 @@ static void model_destroy(md_model *model)
     for (int i = 0; model->class_names && i < model->typed.model.roi.num_classes; i++)
         memory_free(memory, model->class_names[i]);
     memory_free(memory, model->class_names);
+    model_forget_thresholds(model);
     memory_free(memory, model->params);
     config_free(model->config.config);
     pthread_mutex_destroy(&model->lock);
@@ -270,6 +271,7 @@ md_status md_model_write_param(md_model *model, const char *name, const float *v
     if (st >= 0)
         st = detector_refresh(model->detector, model->stream);
     pthread_mutex_unlock(&model->lock);
+    model_forget_thresholds(model);
 fail:
     return st;
 }

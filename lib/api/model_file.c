@@ -9,6 +9,7 @@
 #include "md/weights.h"
 #include "train/checkpoint.h"
 #include "weights/name_map.h"
+#include "weights/thresholds.h"
 #include "weights/translate.h"
 
 /* ---- save --------------------------------------------------------------------------------- */
@@ -21,11 +22,18 @@ md_status md_model_save(const md_model *model, const char *path)
     TRY(GIVEN(path));
     buffer_init(&yaml, &model->context->memory);
     TRY(config_dump(model->config.config, &yaml));
+    const char *const key = THRESHOLDS_KEY;
+    const char *const text = model->thresholds_text;
+    const struct checkpoint_content content = {.config_yaml = yaml.data,
+                                               .class_names =
+                                                   (const char *const *)model->class_names,
+                                               .class_count = model->typed.model.roi.num_classes,
+                                               .note_keys = &key,
+                                               .note_values = &text,
+                                               .note_count = text ? 1 : 0};
     pthread_mutex_t *lock = (pthread_mutex_t *)&model->lock;
     pthread_mutex_lock(lock);
-    st = checkpoint_save(model->detector, model->stream, path, yaml.data,
-                         (const char *const *)model->class_names,
-                         model->typed.model.roi.num_classes, NULL);
+    st = checkpoint_write(model->detector, model->stream, path, &content);
     pthread_mutex_unlock(lock);
 fail:
     buffer_free(&yaml);
@@ -171,6 +179,7 @@ static md_status import_write(struct import *import)
     if (st >= 0)
         st = detector_refresh(model->detector, model->stream);
     pthread_mutex_unlock(&model->lock);
+    model_forget_thresholds(model);
 fail:
     memory_free(memory, values);
     return st;
@@ -184,7 +193,7 @@ struct description {
     struct string_table classes; /* in their order */
 };
 
-static md_status read_classes(struct string_table *classes, const char *path, const char *text)
+md_status class_names_read(struct string_table *classes, const char *path, const char *text)
 {
     md_status st = MD_OK;
     struct json json;
@@ -220,7 +229,7 @@ static md_status describe(struct description *out, md_context *context,
     TRY(config_create(&out->config, &context->memory, &context->log, "faster_rcnn_R_50_FPN_3x"));
     TRY(config_merge_text(out->config, file->path, yaml, strlen(yaml)));
     if (classes)
-        TRY(read_classes(&out->classes, file->path, classes));
+        TRY(class_names_read(&out->classes, file->path, classes));
 fail:
     return st;
 }
@@ -257,6 +266,7 @@ md_status md_model_load(md_model **out, md_context *context, const char *path)
                     description.classes.count > 0 ? description.classes.items : NULL,
                     description.classes.count));
     TRY(load_weights(model, file));
+    TRY(model_take_thresholds(model, file));
     *out = model;
     model = NULL;
 fail:

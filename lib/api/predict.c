@@ -1,4 +1,5 @@
 /* predict.c - md_predictor: images in, detections out, in groups that are computed together. */
+#include <math.h>
 #include <string.h>
 
 #include "api/predictor.h"
@@ -103,6 +104,25 @@ static void fill_in(md_predict_options *options, const struct typed_config *conf
 
 /* ---- life --------------------------------------------------------------------------------- */
 
+/* The thresholds that are stored with the weights. The network's own lies just below the least of
+ * them: it drops what is at it, they what is below. */
+static md_status take_thresholds(md_predictor *predictor)
+{
+    const md_model *model = predictor->model;
+    size_t classes = (size_t)model->typed.model.roi.num_classes;
+    float least = 1.0f;
+    md_status st = memory_alloc(&model->context->memory, &predictor->thresholds, classes,
+                                sizeof *predictor->thresholds);
+    if (st < 0)
+        return st;
+    for (size_t i = 0; i < classes; i++) {
+        predictor->thresholds[i] = model->thresholds[i];
+        least = fminf(least, model->thresholds[i]);
+    }
+    predictor->detect.score_threshold = nextafterf(least, -1.0f);
+    return MD_OK;
+}
+
 static md_status allocate(md_predictor *predictor)
 {
     md_status st = MD_OK;
@@ -129,6 +149,7 @@ md_status md_predictor_create(md_predictor **out, md_model *model,
     TRY(GIVEN(model));
     TRY(options_read(&read, sizeof read, options, "md_predict_options"));
     TRY(check_options(&read));
+    bool stored = read.score_threshold < 0.0f && model->thresholds;
     fill_in(&read, &model->typed);
     TRY(memory_zeroed(&model->context->memory, &predictor, 1, sizeof *predictor));
     predictor->model = model_retain(model);
@@ -136,6 +157,8 @@ md_status md_predictor_create(md_predictor **out, md_model *model,
     predictor->detect = (struct detect_options){.score_threshold = read.score_threshold,
                                                 .nms_threshold = read.nms_threshold,
                                                 .max_detections = read.max_detections};
+    if (stored)
+        TRY(take_thresholds(predictor));
     TRY(allocate(predictor));
     *out = predictor;
     return MD_OK;
@@ -157,6 +180,7 @@ void md_predictor_free(md_predictor *predictor)
     memory_free(memory, predictor->found);
     memory_free(memory, predictor->pixels);
     memory_free(memory, predictor->results);
+    memory_free(memory, predictor->thresholds);
     memory_free(memory, predictor);
     model_release(model);
 }
@@ -216,12 +240,24 @@ static md_status prepare_inputs(md_predictor *predictor, const md_image *images,
 
 /* ---- prediction --------------------------------------------------------------------------- */
 
+/* Drops what its class does not let pass; returns how many are left, in order. */
+static size_t keep_by_class(struct session_detection *found, size_t count, const float *thresholds)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < count; i++)
+        if (found[i].score >= thresholds[found[i].class_id])
+            found[kept++] = found[i];
+    return kept;
+}
+
 static md_status make_result(md_predictor *predictor, size_t index, md_detections **out)
 {
     md_detection *items = NULL;
     size_t count = (size_t)predictor->counts[index];
-    const struct session_detection *found =
+    struct session_detection *found =
         predictor->found + index * (size_t)predictor->options.max_detections;
+    if (predictor->thresholds)
+        count = keep_by_class(found, count, predictor->thresholds);
     md_status st = detections_create(out, predictor->model->context, count, &items);
     for (size_t i = 0; i < count && st >= 0; i++) {
         const float *box = found[i].box;

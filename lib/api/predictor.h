@@ -12,6 +12,7 @@ struct md_predictor {
     md_predict_options    options; /* resolved: what was left to the configuration is filled in */
     struct session       *session;
     struct detect_options detect;
+    float                *thresholds; /* by class: weaker detections are dropped; NULL: as `detect` has it */
     /* of one group of at most options.max_batch images */
     struct session_image     *inputs;
     struct session_detection *found; /* [max_batch, max_detections] */

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "core/error.h"
+#include "eval/curves.h"
 #include "eval/results.h"
 
 md_status eval_options_read(struct coco_options *out, const md_eval_options *options, int threads)
@@ -49,6 +50,24 @@ static md_metrics metrics_of(const struct coco_metrics *from)
     };
 }
 
+/* The score that was asked for, or the one that suits all classes best. */
+static md_status choose_confusion_score(md_report *report)
+{
+    struct memory *memory = &report->dataset->context->memory;
+    struct curves curves;
+    report->confusion_score = (double)report->options.confusion_score;
+    if (report->confusion_score >= 0)
+        return MD_OK;
+    md_status st = curves_create(&curves, memory, report->dataset->dataset, report->detections,
+                                 report->count, (size_t)report->options.max_detections);
+    if (st < 0)
+        return st;
+    double best = curves.best[curves.class_count];
+    report->confusion_score = best >= 0 ? best : 0.5;
+    curves_free(&curves, memory);
+    return MD_OK;
+}
+
 static md_status measure(md_report *report)
 {
     md_status st = MD_OK;
@@ -59,8 +78,9 @@ static md_status measure(md_report *report)
                          &report->coco_options));
     report->metrics = metrics_of(&report->coco.metrics);
     TRY(memory_zeroed(memory, &report->confusion, side * side, sizeof *report->confusion));
+    TRY(choose_confusion_score(report));
     TRY(confusion_matrix(report->confusion, memory, dataset, report->detections, report->count,
-                         report->options.confusion_score, report->options.confusion_iou));
+                         report->confusion_score, (double)report->options.confusion_iou));
 fail:
     return st;
 }
@@ -131,6 +151,11 @@ md_status md_report_write_results(const md_report *report, const char *path)
                       report->detections, report->count));
 fail:
     return st;
+}
+
+double md_report_confusion_score(const md_report *report)
+{
+    return report ? report->confusion_score : -1.0;
 }
 
 void md_report_free(md_report *report)

@@ -14,6 +14,7 @@ struct md_report {
     md_metrics             metrics;
     struct coco_result     coco;
     uint64_t              *confusion;  /* [classes + 1, classes + 1] */
+    double                 confusion_score; /* which detections are in it */
 };
 
 /* MD_EINVAL names the field that is wrong. */

@@ -142,6 +142,7 @@ md_status md_trainer_create(md_trainer **out, md_model *model, const md_config *
     trainer->val = val ? dataset_retain(val) : NULL;
     TRY(config_copy(&trainer->config, config ? config->config : model->config.config));
     TRY(start(trainer, &read));
+    model_forget_thresholds(model);
     take_info(trainer);
     *out = trainer;
     return MD_OK;

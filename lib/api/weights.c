@@ -129,18 +129,6 @@ fail:
 
 /* ---- saving -------------------------------------------------------------------------------- */
 
-static md_status read_bytes(void *user, size_t index, size_t offset, void *out, size_t capacity,
-                            size_t *written)
-{
-    const struct weights_file *file = user;
-    const struct weights_tensor *tensor = &file->tensors[index];
-    size_t left = tensor->bytes - offset;
-    *written = left < capacity ? left : capacity;
-    memcpy(out, tensor->data + offset, *written);
-    file_bytes_forget(&file->bytes, tensor->data + offset, *written);
-    return MD_OK;
-}
-
 static bool is_same_file(const char *a, const char *b)
 {
     struct stat left, right;
@@ -172,7 +160,7 @@ static md_status prepare_saving(struct saving *saving, const struct weights_file
         const struct weights_tensor *from = &file->tensors[i];
         struct weights_writer_tensor *to = &saving->tensors[i];
         *to = (struct weights_writer_tensor){
-            .name = from->name, .type = from->type, .rank = from->rank, .read = read_bytes};
+            .name = from->name, .type = from->type, .rank = from->rank, .read = weights_copy_bytes};
         memcpy(to->dims, from->dims, sizeof to->dims);
     }
     if (weights_metadata(file, "config")) { /* as md_model_save begins */

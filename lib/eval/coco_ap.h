@@ -66,6 +66,6 @@ void      coco_result_free(struct coco_result *result, struct memory *memory);
  * first. Detections with score >= `score`; greedy one-to-one by IoU >= `iou` whatever the class, best
  * IoU first, ties by score, then index; crowd truths absorb detections and count nowhere. */
 md_status confusion_matrix(uint64_t *matrix, struct memory *memory, const struct dataset *dataset,
-                           const struct eval_detection *detections, size_t count, float score, float iou);
+                           const struct eval_detection *detections, size_t count, double score, double iou);
 
 #endif

@@ -5,6 +5,7 @@
 
 #include "core/error.h"
 #include "eval/coco_match.h"
+#include "eval/confusion.h"
 
 struct by_image {
     uint32_t image;
@@ -43,7 +44,7 @@ struct confusion {
     struct memory *memory;
     const struct dataset *dataset;
     const struct eval_detection *detections;
-    float iou;
+    double iou;
     uint64_t *matrix;
     size_t side;           /* classes and nothing */
     struct by_image *kept; /* detections with enough score, by image */
@@ -81,7 +82,7 @@ static md_status list_pairs(struct confusion *confusion, const struct by_image *
         const struct eval_detection *detection = &confusion->detections[kept[d].index];
         for (size_t g = 0; g < truth_count; g++) {
             double iou = truths[g].crowd ? 0 : box_iou(detection->box, truths[g].xywh, false);
-            if (iou <= 0 || iou < (double)confusion->iou)
+            if (iou <= 0 || iou < confusion->iou)
                 continue;
             const struct pair pair = {iou, detection->score, (uint32_t)d, (uint32_t)g};
             md_status st = add_pair(confusion, &pair);
@@ -99,7 +100,7 @@ static bool in_crowd(const struct confusion *confusion, const double box[4],
 {
     for (size_t g = 0; g < truth_count; g++) {
         double share = truths[g].crowd ? box_iou(box, truths[g].xywh, true) : 0;
-        if (share > 0 && share >= (double)confusion->iou)
+        if (share > 0 && share >= confusion->iou)
             return true;
     }
     return false;
@@ -134,7 +135,7 @@ static md_status count_image(struct confusion *confusion, const struct by_image 
     return MD_OK;
 }
 
-static md_status keep_detections(struct confusion *confusion, size_t count, float score)
+static md_status keep_detections(struct confusion *confusion, size_t count, double score)
 {
     const struct dataset *dataset = confusion->dataset;
     for (size_t i = 0; i < count; i++) {
@@ -156,8 +157,8 @@ static md_status keep_detections(struct confusion *confusion, size_t count, floa
 }
 
 md_status confusion_matrix(uint64_t *matrix, struct memory *memory, const struct dataset *dataset,
-                           const struct eval_detection *detections, size_t count, float score,
-                           float iou)
+                           const struct eval_detection *detections, size_t count, double score,
+                           double iou)
 {
     md_status st = MD_OK;
     struct confusion confusion = {.memory = memory,
@@ -191,4 +192,40 @@ fail:
     memory_free(memory, confusion.detection_used);
     memory_free(memory, confusion.truth_used);
     return st;
+}
+
+/* ---- figures of a matrix ----------------------------------------------------------------------- */
+
+static uint64_t sum_of(const uint64_t *matrix, size_t n, size_t line, bool row)
+{
+    uint64_t sum = 0;
+    for (size_t i = 0; i < n; i++)
+        sum += row ? matrix[line * n + i] : matrix[i * n + line];
+    return sum;
+}
+
+void confusion_shares(double *out, const uint64_t *matrix, size_t n, bool of_truth)
+{
+    for (size_t line = 0; line < n; line++) {
+        uint64_t sum = sum_of(matrix, n, line, of_truth);
+        for (size_t i = 0; i < n; i++) {
+            size_t at = of_truth ? line * n + i : i * n + line;
+            out[at] = sum > 0 ? (double)matrix[at] / (double)sum : -1;
+        }
+    }
+}
+
+void confusion_counts(md_counts *out, const uint64_t *matrix, size_t n, size_t class_id)
+{
+    md_counts counts = {0};
+    for (size_t c = 0; c + 1 < n; c++) {
+        if (c != class_id && class_id != n - 1)
+            continue;
+        uint64_t hits = matrix[c * n + c];
+        counts.true_positives += hits;
+        counts.false_negatives += sum_of(matrix, n, c, true) - hits;
+        counts.false_positives += sum_of(matrix, n, c, false) - hits;
+    }
+    curves_finish_counts(&counts);
+    *out = counts;
 }

@@ -54,20 +54,20 @@ static void judge(void *user, const struct eval_group *group, struct eval_outcom
 
 /* ---- counts ---------------------------------------------------------------------------------- */
 
-void curve_counts_finish(struct curve_counts *counts)
+void curves_finish_counts(md_counts *counts)
 {
-    double hits = (double)counts->hits;
+    double hits = (double)counts->true_positives;
     double found = hits + (double)counts->false_positives;
-    double truths = hits + (double)counts->misses;
+    double truths = hits + (double)counts->false_negatives;
     counts->precision = found > 0 ? hits / found : -1;
     counts->recall = truths > 0 ? hits / truths : -1;
     counts->f1 = found + truths > 0 ? 2 * hits / (found + truths) : -1;
 }
 
-static void add_outcome(struct curve_counts *counts, const struct eval_outcome *outcome, int t)
+static void add_outcome(md_counts *counts, const struct eval_outcome *outcome, int t)
 {
     bool hit = outcome->hit >> t & 1;
-    counts->hits += hit;
+    counts->true_positives += hit;
     counts->false_positives += !hit && !(outcome->ignored >> t & 1);
 }
 
@@ -85,48 +85,47 @@ static struct span span_of(const struct eval_outcomes *outcomes, size_t class_id
     return (struct span){outcomes->items + first, outcomes->first[class_id + 1] - first};
 }
 
-void curves_count(struct curve_counts *out, const struct curves *curves, size_t class_id,
-                  double score)
+void curves_count(md_counts *out, const struct curves *curves, size_t class_id, double score)
 {
-    struct curve_counts counts = {0};
+    md_counts counts = {0};
     struct span span = span_of(&curves->outcomes, class_id);
     for (size_t i = 0; i < span.count; i++)
         if (span.items[i].score >= score)
             add_outcome(&counts, &span.items[i], AT_50);
-    counts.misses = curves->positives[class_id] - counts.hits;
-    curve_counts_finish(&counts);
+    counts.false_negatives = curves->positives[class_id] - counts.true_positives;
+    curves_finish_counts(&counts);
     *out = counts;
 }
 
 /* ---- one class ------------------------------------------------------------------------------- */
 
-static double *row(const struct curves *curves, enum curve_kind kind, size_t class_id)
+static double *row(const struct curves *curves, md_curve kind, size_t class_id)
 {
-    return curves->values + ((size_t)kind * (curves->class_count + 1) + class_id) * CURVE_POINTS;
+    return curves->values + ((size_t)kind * (curves->class_count + 1) + class_id) * MD_CURVE_POINTS;
 }
 
 static void fill(double *values, double value)
 {
-    for (int i = 0; i < CURVE_POINTS; i++)
+    for (int i = 0; i < MD_CURVE_POINTS; i++)
         values[i] = value;
 }
 
 /* As pycocotools, to the last digit: so the mean of the 101 is its AP at that IoU. `steps` has room
  * for one of each outcome. */
-static void fill_precision_recall(double *values, struct curve_step *steps, struct span span, int t,
+static void fill_precision_recall(double *values, md_curve_step *steps, struct span span, int t,
                                   uint64_t positives)
 {
-    struct curve_counts counts = {0};
+    md_counts counts = {0};
     for (size_t i = 0; i < span.count; i++) {
         add_outcome(&counts, &span.items[i], t);
-        double hits = (double)counts.hits;
+        double hits = (double)counts.true_positives;
         steps[i].recall = hits / (double)positives;
         steps[i].precision = hits / (hits + (double)counts.false_positives + DBL_EPSILON);
     }
     for (size_t i = span.count; i-- > 1;)
         steps[i - 1].precision = fmax(steps[i - 1].precision, steps[i].precision);
     size_t at = 0;
-    for (int i = 0; i < CURVE_POINTS; i++) {
+    for (int i = 0; i < MD_CURVE_POINTS; i++) {
         while (at < span.count && steps[at].recall < i * 0.01)
             at++;
         values[i] = at < span.count ? steps[at].precision : 0;
@@ -135,43 +134,42 @@ static void fill_precision_recall(double *values, struct curve_step *steps, stru
 
 static void fill_by_confidence(struct curves *curves, size_t class_id, struct span span)
 {
-    struct curve_counts counts = {0};
+    md_counts counts = {0};
     size_t at = 0;
-    for (int i = CURVE_POINTS; i-- > 0;) {
+    for (int i = MD_CURVE_POINTS; i-- > 0;) {
         for (; at < span.count && span.items[at].score >= i / 100.0; at++)
             add_outcome(&counts, &span.items[at], AT_50);
-        counts.misses = curves->positives[class_id] - counts.hits;
-        curve_counts_finish(&counts);
-        row(curves, CURVE_PRECISION, class_id)[i] = counts.precision;
-        row(curves, CURVE_RECALL, class_id)[i] = counts.recall;
-        row(curves, CURVE_F1, class_id)[i] = counts.f1;
+        counts.false_negatives = curves->positives[class_id] - counts.true_positives;
+        curves_finish_counts(&counts);
+        row(curves, MD_CURVE_PRECISION, class_id)[i] = counts.precision;
+        row(curves, MD_CURVE_RECALL, class_id)[i] = counts.recall;
+        row(curves, MD_CURVE_F1, class_id)[i] = counts.f1;
     }
 }
 
 /* One step for each score that is there, where something counts. Returns how many. */
-static size_t list_steps(struct curve_step *steps, struct span span, int t, uint64_t positives)
+static size_t list_steps(md_curve_step *steps, struct span span, int t, uint64_t positives)
 {
-    struct curve_counts counts = {0};
+    md_counts counts = {0};
     size_t count = 0;
     for (size_t i = 0; i < span.count; i++) {
         add_outcome(&counts, &span.items[i], t);
         if (i + 1 < span.count && span.items[i + 1].score >= span.items[i].score)
             continue;
-        counts.misses = positives - counts.hits;
-        curve_counts_finish(&counts);
+        counts.false_negatives = positives - counts.true_positives;
+        curves_finish_counts(&counts);
         if (counts.precision >= 0)
-            steps[count++] =
-                (struct curve_step){span.items[i].score, counts.precision, counts.recall};
+            steps[count++] = (md_curve_step){span.items[i].score, counts.precision, counts.recall};
     }
     return count;
 }
 
 /* Those that lie evenly among `count`, to the end of the curves' own. */
-static void keep_steps(struct curves *curves, size_t which, const struct curve_step *steps,
+static void keep_steps(struct curves *curves, size_t which, const md_curve_step *steps,
                        size_t count)
 {
     size_t kept = count < CURVE_MAX_STEPS ? count : CURVE_MAX_STEPS;
-    struct curve_step *out = curves->steps + curves->step_at[which];
+    md_curve_step *out = curves->steps + curves->step_at[which];
     for (size_t i = 0; i < kept; i++)
         out[i] = steps[kept == count ? i : i * (count - 1) / (CURVE_MAX_STEPS - 1)];
     curves->step_at[which + 1] = curves->step_at[which] + kept;
@@ -180,14 +178,14 @@ static void keep_steps(struct curves *curves, size_t which, const struct curve_s
 /* The score from which F1 is highest, the highest of equals; -1 when no detection is right. */
 static double best_score(struct span span, uint64_t positives)
 {
-    struct curve_counts counts = {0};
+    md_counts counts = {0};
     double best = -1, best_f1 = 0;
     for (size_t i = 0; i < span.count; i++) {
         add_outcome(&counts, &span.items[i], AT_50);
         if (i + 1 < span.count && span.items[i + 1].score >= span.items[i].score)
             continue;
-        counts.misses = positives - counts.hits;
-        curve_counts_finish(&counts);
+        counts.false_negatives = positives - counts.true_positives;
+        curves_finish_counts(&counts);
         if (counts.f1 <= best_f1)
             continue;
         best_f1 = counts.f1;
@@ -196,9 +194,9 @@ static double best_score(struct span span, uint64_t positives)
     return best;
 }
 
-static void fill_class(struct curves *curves, size_t class_id, struct curve_step *scratch)
+static void fill_class(struct curves *curves, size_t class_id, md_curve_step *scratch)
 {
-    static const enum curve_kind kinds[CURVE_IOUS] = {CURVE_PR50, CURVE_PR75};
+    static const md_curve kinds[CURVE_IOUS] = {MD_CURVE_PR50, MD_CURVE_PR75};
     uint64_t positives = curves->positives[class_id];
     struct span span = span_of(&curves->outcomes, class_id);
     for (int t = 0; t < CURVE_IOUS; t++) {
@@ -217,9 +215,9 @@ static void fill_class(struct curves *curves, size_t class_id, struct curve_step
 /* ---- all classes ----------------------------------------------------------------------------- */
 
 /* Over the classes with truths, where their value is defined. */
-static void fill_means(struct curves *curves, enum curve_kind kind)
+static void fill_means(struct curves *curves, md_curve kind)
 {
-    for (int i = 0; i < CURVE_POINTS; i++) {
+    for (int i = 0; i < MD_CURVE_POINTS; i++) {
         double sum = 0;
         size_t count = 0;
         for (size_t c = 0; c < curves->class_count; c++) {
@@ -279,7 +277,7 @@ static md_status reserve(struct curves *curves, struct memory *memory)
         steps += CURVE_IOUS * (own < CURVE_MAX_STEPS ? own : CURVE_MAX_STEPS);
     }
     TRY(memory_alloc(memory, &curves->values, rows,
-                     CURVE_KINDS * CURVE_POINTS * sizeof *curves->values));
+                     CURVE_KINDS * MD_CURVE_POINTS * sizeof *curves->values));
     TRY(memory_alloc(memory, &curves->steps, steps, sizeof *curves->steps));
     TRY(memory_zeroed(memory, &curves->step_at, CURVE_IOUS * curves->class_count + 1,
                       sizeof *curves->step_at));
@@ -294,7 +292,7 @@ md_status curves_create(struct curves *out, struct memory *memory, const struct 
 {
     md_status st = MD_OK;
     struct curves curves = {.class_count = (size_t)dataset->class_count};
-    struct curve_step *scratch = NULL;
+    md_curve_step *scratch = NULL;
     TRY(eval_outcomes_create(&curves.outcomes, memory, dataset, detections, count, most, judge,
                              NULL));
     TRY(reserve(&curves, memory));
@@ -303,7 +301,7 @@ md_status curves_create(struct curves *out, struct memory *memory, const struct 
     for (size_t c = 0; c < curves.class_count; c++)
         fill_class(&curves, c, scratch);
     for (int kind = 0; kind < CURVE_KINDS; kind++)
-        fill_means(&curves, (enum curve_kind)kind);
+        fill_means(&curves, (md_curve)kind);
     TRY(find_common_best(&curves, memory));
     *out = curves;
     curves = (struct curves){0};
@@ -324,13 +322,13 @@ void curves_free(struct curves *curves, struct memory *memory)
     *curves = (struct curves){0};
 }
 
-const double *curves_values(const struct curves *curves, enum curve_kind kind, size_t class_id)
+const double *curves_values(const struct curves *curves, md_curve kind, size_t class_id)
 {
     return row(curves, kind, class_id);
 }
 
-const struct curve_step *curves_steps(const struct curves *curves, bool strict, size_t class_id,
-                                      size_t *count)
+const md_curve_step *curves_steps(const struct curves *curves, bool strict, size_t class_id,
+                                  size_t *count)
 {
     size_t which = CURVE_IOUS * class_id + (strict ? AT_75 : AT_50);
     *count = curves->step_at[which + 1] - curves->step_at[which];

@@ -148,12 +148,12 @@ static void fill_class(struct voc_result *result, size_t class_id, const struct 
 {
     for (int t = 0; t < result->threshold_count; t++) {
         size_t at = (size_t)t * (result->class_count + 1) + class_id;
-        result->ap[VOC_2007][at] = result->ap[VOC_2012][at] = -1;
+        result->ap[MD_VOC_2007][at] = result->ap[MD_VOC_2012][at] = -1;
         if (positives == 0)
             continue;
         list_steps(curve->recall, curve->precision, outcomes, count, positives, t);
-        result->ap[VOC_2007][at] = ap_2007(curve->recall, curve->precision, count);
-        result->ap[VOC_2012][at] = ap_2012(curve->recall, curve->precision, count);
+        result->ap[MD_VOC_2007][at] = ap_2007(curve->recall, curve->precision, count);
+        result->ap[MD_VOC_2012][at] = ap_2012(curve->recall, curve->precision, count);
     }
 }
 

@@ -7,16 +7,15 @@
 #define EVAL_VOC_AP_H
 
 #include "eval/coco_ap.h"
+#include "md/eval.h"
 
 enum { VOC_THRESHOLDS = 10, VOC_MAX_THRESHOLDS = 32 };
 
 extern const double voc_thresholds[VOC_THRESHOLDS]; /* 0.50, 0.55 ... 0.95 */
 
-enum voc_rule {
-    VOC_2007, /* mean of the best precision from recall 0, 0.1 ... 1 on */
-    VOC_2012, /* area below the precision, made falling */
-    VOC_RULES
-};
+/* MD_VOC_2007: the mean of the best precision from recall 0, 0.1 ... 1 on. MD_VOC_2012: the area
+ * below the precision, made falling. */
+enum { VOC_RULES = MD_VOC_2012 + 1 };
 
 struct voc_options {
     const double *thresholds;      /* IoU to be exceeded */

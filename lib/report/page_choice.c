@@ -6,7 +6,7 @@ static md_status put_advice(struct page *page)
 {
     md_status st = MD_OK;
     const struct curves *curves = page->content->curves;
-    struct curve_counts counts;
+    md_counts counts;
     if (!curves)
         return MD_OK;
     double best = curves->best[curves->class_count];

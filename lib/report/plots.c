@@ -24,23 +24,23 @@ struct making {
 static md_status make_axis(struct making *making, double **out)
 {
     double *x = NULL;
-    md_status st = arena_alloc(&making->plots->arena, &x, CURVE_POINTS, sizeof *x);
-    for (int i = 0; st >= 0 && i < CURVE_POINTS; i++)
-        x[i] = (double)i / (CURVE_POINTS - 1);
+    md_status st = arena_alloc(&making->plots->arena, &x, MD_CURVE_POINTS, sizeof *x);
+    for (int i = 0; st >= 0 && i < MD_CURVE_POINTS; i++)
+        x[i] = (double)i / (MD_CURVE_POINTS - 1);
     *out = x;
     return st;
 }
 
 /* Points that are not defined are not drawn. */
 static md_status make_series(struct making *making, struct plot_series *out, const double *x,
-                             enum curve_kind kind, size_t class_id)
+                             md_curve kind, size_t class_id)
 {
     double *y = NULL;
     const double *values = curves_values(making->content->curves, kind, class_id);
-    md_status st = arena_alloc(&making->plots->arena, &y, CURVE_POINTS, sizeof *y);
-    for (int i = 0; st >= 0 && i < CURVE_POINTS; i++)
+    md_status st = arena_alloc(&making->plots->arena, &y, MD_CURVE_POINTS, sizeof *y);
+    for (int i = 0; st >= 0 && i < MD_CURVE_POINTS; i++)
         y[i] = values[i] < 0.0 ? NAN : values[i];
-    *out = (struct plot_series){.x = x, .y = y, .count = CURVE_POINTS};
+    *out = (struct plot_series){.x = x, .y = y, .count = MD_CURVE_POINTS};
     return st;
 }
 
@@ -51,7 +51,7 @@ static md_status make_text(struct making *making, const char **out, const char *
 
 /* Each class by name while they can be told apart, else all of them pale, under one name. */
 static md_status make_classes(struct making *making, struct plot_series *series, const double *x,
-                              enum curve_kind kind)
+                              md_curve kind)
 {
     md_status st = MD_OK;
     char words[48];
@@ -70,7 +70,7 @@ fail:
     return st;
 }
 
-static md_status make_curve(struct making *making, enum report_plot plot, enum curve_kind kind)
+static md_status make_curve(struct making *making, enum report_plot plot, md_curve kind)
 {
     md_status st = MD_OK;
     struct plot_series *series = NULL;
@@ -88,7 +88,7 @@ static md_status make_curve(struct making *making, enum report_plot plot, enum c
     if (plot == REPORT_PR) {
         series[count].name = one ? "IoU 0.50" : "mean at IoU 0.50";
         count++;
-        TRY(make_series(making, &series[count], x, CURVE_PR75, classes));
+        TRY(make_series(making, &series[count], x, MD_CURVE_PR75, classes));
         series[count].name = one ? "IoU 0.75" : "mean at IoU 0.75";
     }
     count++;
@@ -123,10 +123,10 @@ fail:
 static md_status make_curves(struct making *making)
 {
     md_status st = MD_OK;
-    TRY(make_curve(making, REPORT_PR, CURVE_PR50));
-    TRY(make_curve(making, REPORT_F1, CURVE_F1));
-    TRY(make_curve(making, REPORT_PRECISION, CURVE_PRECISION));
-    TRY(make_curve(making, REPORT_RECALL, CURVE_RECALL));
+    TRY(make_curve(making, REPORT_PR, MD_CURVE_PR50));
+    TRY(make_curve(making, REPORT_F1, MD_CURVE_F1));
+    TRY(make_curve(making, REPORT_PRECISION, MD_CURVE_PRECISION));
+    TRY(make_curve(making, REPORT_RECALL, MD_CURVE_RECALL));
     TRY(mark_best(making, REPORT_F1));
     TRY(mark_best(making, REPORT_PRECISION));
     TRY(mark_best(making, REPORT_RECALL));

@@ -46,6 +46,15 @@ typedef md_status weights_sink_fn(void *sink_user, const void *bytes, size_t siz
 md_status weights_stream(const struct weights_writer_tensor *tensor, size_t index, void *user,
                          void *chunk, size_t capacity, weights_sink_fn *sink, void *sink_user);
 
+/* The `read` of a writer's tensor that is tensor `index` of an open file: `file` is the weights_file. */
+md_status weights_copy_bytes(void *file, size_t index, size_t offset, void *out, size_t capacity,
+                             size_t *written);
+/* Writes the open .safetensors file anew in its own place, as a whole, with `value` for `key`: its
+ * tensors and all other metadata stay as they are. A symbolic link stays one. MD_EINVAL: the file is
+ * of another format. */
+md_status safetensors_store_metadata(const struct weights_file *file, const char *key,
+                                     const char *value);
+
 /* Little-endian integers at any address. */
 static inline uint16_t load_u16(const unsigned char *p)
 {

@@ -44,16 +44,16 @@ enum { TRUTHS = sizeof truths / sizeof truths[0], FOUND = sizeof found / sizeof 
 static void check_counts(const struct curves *curves, size_t class_id, double score, uint64_t hits,
                          uint64_t false_positives, uint64_t misses)
 {
-    struct curve_counts counts;
+    md_counts counts;
     curves_count(&counts, curves, class_id, score);
-    ck_assert_uint_eq(counts.hits, hits);
+    ck_assert_uint_eq(counts.true_positives, hits);
     ck_assert_uint_eq(counts.false_positives, false_positives);
-    ck_assert_uint_eq(counts.misses, misses);
+    ck_assert_uint_eq(counts.false_negatives, misses);
 }
 
 START_TEST(worked_example_counts)
 {
-    struct curve_counts counts;
+    md_counts counts;
     memory_init(&memory, NULL);
     struct dataset *dataset = truth_set(&memory, 2, 3, truths, TRUTHS);
     struct curves curves = make_curves(dataset, found, FOUND);
@@ -100,29 +100,29 @@ START_TEST(worked_example_curves)
     memory_init(&memory, NULL);
     struct dataset *dataset = truth_set(&memory, 2, 3, truths, TRUTHS);
     struct curves curves = make_curves(dataset, found, FOUND);
-    const double *precision = curves_values(&curves, CURVE_PR50, 0);
+    const double *precision = curves_values(&curves, MD_CURVE_PR50, 0);
     ck_assert_double_eq_tol(precision[0], 1, exact);
     ck_assert_double_eq_tol(precision[50], 1, exact);
     ck_assert_double_eq_tol(precision[51], 2.0 / 3, exact); /* before the second look */
     ck_assert_double_eq_tol(precision[100], 2.0 / 3, exact);
-    ck_assert_double_eq_tol(curves_values(&curves, CURVE_PR50, 1)[100], 0.5, exact);
-    ck_assert_double_eq(curves_values(&curves, CURVE_PR50, 2)[0], -1);
-    ck_assert_double_eq_tol(curves_values(&curves, CURVE_PR50, ALL)[0], 0.75, exact);
+    ck_assert_double_eq_tol(curves_values(&curves, MD_CURVE_PR50, 1)[100], 0.5, exact);
+    ck_assert_double_eq(curves_values(&curves, MD_CURVE_PR50, 2)[0], -1);
+    ck_assert_double_eq_tol(curves_values(&curves, MD_CURVE_PR50, ALL)[0], 0.75, exact);
     /* 40 x 30 of 40 x 40 is 0.75 exactly: at the threshold */
-    ck_assert_double_eq_tol(curves_values(&curves, CURVE_PR75, 0)[100], 2.0 / 3, exact);
-    ck_assert_double_eq(curves_values(&curves, CURVE_PRECISION, 0)[95], -1);
-    ck_assert_double_eq(curves_values(&curves, CURVE_PRECISION, 0)[90], 1);
-    ck_assert_double_eq(curves_values(&curves, CURVE_RECALL, 0)[90], 0.5);
-    ck_assert_double_eq(curves_values(&curves, CURVE_F1, 0)[100], 0);
-    ck_assert_double_eq_tol(curves_values(&curves, CURVE_F1, 0)[40], 2.0 / 3, exact);
-    ck_assert_double_eq(curves_values(&curves, CURVE_PRECISION, 2)[50], 0);
-    ck_assert_double_eq(curves_values(&curves, CURVE_RECALL, 2)[50], -1);
+    ck_assert_double_eq_tol(curves_values(&curves, MD_CURVE_PR75, 0)[100], 2.0 / 3, exact);
+    ck_assert_double_eq(curves_values(&curves, MD_CURVE_PRECISION, 0)[95], -1);
+    ck_assert_double_eq(curves_values(&curves, MD_CURVE_PRECISION, 0)[90], 1);
+    ck_assert_double_eq(curves_values(&curves, MD_CURVE_RECALL, 0)[90], 0.5);
+    ck_assert_double_eq(curves_values(&curves, MD_CURVE_F1, 0)[100], 0);
+    ck_assert_double_eq_tol(curves_values(&curves, MD_CURVE_F1, 0)[40], 2.0 / 3, exact);
+    ck_assert_double_eq(curves_values(&curves, MD_CURVE_PRECISION, 2)[50], 0);
+    ck_assert_double_eq(curves_values(&curves, MD_CURVE_RECALL, 2)[50], -1);
     /* of all, class 2 has no truth and is left out; at .95 no class has a precision */
-    ck_assert_double_eq(curves_values(&curves, CURVE_PRECISION, ALL)[95], -1);
-    ck_assert_double_eq(curves_values(&curves, CURVE_PRECISION, ALL)[70], 0.5);
-    ck_assert_double_eq(curves_values(&curves, CURVE_RECALL, ALL)[0], 1);
+    ck_assert_double_eq(curves_values(&curves, MD_CURVE_PRECISION, ALL)[95], -1);
+    ck_assert_double_eq(curves_values(&curves, MD_CURVE_PRECISION, ALL)[70], 0.5);
+    ck_assert_double_eq(curves_values(&curves, MD_CURVE_RECALL, ALL)[0], 1);
     size_t count = 0;
-    const struct curve_step *steps = curves_steps(&curves, false, 0, &count);
+    const md_curve_step *steps = curves_steps(&curves, false, 0, &count);
     ck_assert_uint_eq(count, 4); /* .9 .8 .6 .4 */
     ck_assert_double_eq(steps[3].score, .4);
     ck_assert_double_eq(steps[3].precision, 0.5);
@@ -140,7 +140,7 @@ START_TEST(nothing_at_all)
     struct dataset *dataset = truth_set(&memory, 1, 0, NULL, 0);
     struct curves curves = make_curves(dataset, NULL, 0);
     ck_assert_double_eq(curves.best[0], -1);
-    ck_assert_double_eq(curves_values(&curves, CURVE_F1, 0)[0], -1);
+    ck_assert_double_eq(curves_values(&curves, MD_CURVE_F1, 0)[0], -1);
     check_counts(&curves, 0, 0, 0, 0, 0);
     curves_free(&curves, &memory);
     dataset_free(dataset);
@@ -174,7 +174,7 @@ START_TEST(steps_are_bounded_with_both_ends)
     struct dataset *dataset = truth_set(&memory, 1, 1, truths, 2);
     struct curves curves;
     ck_assert_int_eq(curves_create(&curves, &memory, dataset, many, COUNT, 0), MD_OK);
-    const struct curve_step *steps = curves_steps(&curves, true, 0, &count);
+    const md_curve_step *steps = curves_steps(&curves, true, 0, &count);
     ck_assert_uint_eq(count, CURVE_MAX_STEPS);
     ck_assert_double_eq(steps[0].score, 1);
     ck_assert_double_eq(steps[count - 1].score, many[COUNT - 1].score);
@@ -215,10 +215,9 @@ static size_t slow_best(const struct truth_case *all, const bool *used,
 }
 
 /* Matches the detections of that class from the score on, all anew. */
-static struct curve_counts slow_count(const struct truth_case *all, int class_id, double iou,
-                                      double score)
+static md_counts slow_count(const struct truth_case *all, int class_id, double iou, double score)
 {
-    struct curve_counts counts = {0};
+    md_counts counts = {0};
     bool used[TRUTH_MOST] = {false}, done[TRUTH_MOST] = {false};
     for (;;) {
         size_t next = all->found_count;
@@ -232,37 +231,37 @@ static struct curve_counts slow_count(const struct truth_case *all, int class_id
         size_t truth = slow_best(all, used, &all->found[next], iou, false);
         if (truth < all->truth_count) {
             used[truth] = true;
-            counts.hits++;
+            counts.true_positives++;
         } else if (slow_best(all, used, &all->found[next], iou, true) == all->truth_count) {
             counts.false_positives++;
         }
     }
     for (size_t i = 0; i < all->truth_count; i++)
-        counts.misses += all->truths[i].class_id == class_id && !all->truths[i].crowd;
-    counts.misses -= counts.hits;
+        counts.false_negatives += all->truths[i].class_id == class_id && !all->truths[i].crowd;
+    counts.false_negatives -= counts.true_positives;
     return counts;
 }
 
-static void add(struct curve_counts *sum, const struct curve_counts *more)
+static void add(md_counts *sum, const md_counts *more)
 {
-    sum->hits += more->hits;
+    sum->true_positives += more->true_positives;
     sum->false_positives += more->false_positives;
-    sum->misses += more->misses;
+    sum->false_negatives += more->false_negatives;
 }
 
 enum { CLASSES = 3 };
 
 /* Class CLASSES: all of them. */
-static struct curve_counts slow_counts(const struct truth_case *all, int class_id, double score)
+static md_counts slow_counts(const struct truth_case *all, int class_id, double score)
 {
-    struct curve_counts counts = {0};
+    md_counts counts = {0};
     for (int c = 0; c < CLASSES; c++) {
-        struct curve_counts own = slow_count(all, c, 0.5, score);
+        md_counts own = slow_count(all, c, 0.5, score);
         if (c == class_id || class_id == CLASSES)
             add(&counts, &own);
     }
-    double hits = (double)counts.hits;
-    double found_truths = hits + (double)counts.misses,
+    double hits = (double)counts.true_positives;
+    double found_truths = hits + (double)counts.false_negatives,
            kept = hits + (double)counts.false_positives;
     counts.precision = kept > 0 ? hits / kept : -1;
     counts.recall = found_truths > 0 ? hits / found_truths : -1;
@@ -284,19 +283,19 @@ START_TEST(confidence_curves_are_those_of_counting_anew)
     struct dataset *dataset = draw_case(_i);
     struct curves curves = make_curves(dataset, drawn.found, drawn.found_count);
     for (int c = 0; c <= CLASSES; c++) {
-        for (int i = 0; i < CURVE_POINTS; i += 7) {
-            struct curve_counts want = slow_counts(&drawn, c, i / 100.0);
-            struct curve_counts got;
+        for (int i = 0; i < MD_CURVE_POINTS; i += 7) {
+            md_counts want = slow_counts(&drawn, c, i / 100.0);
+            md_counts got;
             curves_count(&got, &curves, (size_t)c, i / 100.0);
-            ck_assert_uint_eq(got.hits, want.hits);
+            ck_assert_uint_eq(got.true_positives, want.true_positives);
             ck_assert_uint_eq(got.false_positives, want.false_positives);
-            ck_assert_uint_eq(got.misses, want.misses);
+            ck_assert_uint_eq(got.false_negatives, want.false_negatives);
             if (c == CLASSES)
                 continue; /* their curves are means, not sums */
-            ck_assert_double_eq(curves_values(&curves, CURVE_PRECISION, (size_t)c)[i],
+            ck_assert_double_eq(curves_values(&curves, MD_CURVE_PRECISION, (size_t)c)[i],
                                 want.precision);
-            ck_assert_double_eq(curves_values(&curves, CURVE_RECALL, (size_t)c)[i], want.recall);
-            ck_assert_double_eq(curves_values(&curves, CURVE_F1, (size_t)c)[i], want.f1);
+            ck_assert_double_eq(curves_values(&curves, MD_CURVE_RECALL, (size_t)c)[i], want.recall);
+            ck_assert_double_eq(curves_values(&curves, MD_CURVE_F1, (size_t)c)[i], want.f1);
         }
     }
     curves_free(&curves, &memory);
@@ -337,20 +336,21 @@ START_TEST(precision_recall_by_definition)
     struct curves curves = make_curves(dataset, drawn.found, drawn.found_count);
     for (int c = 0; c < CLASSES; c++)
         for (int t = 0; t < 2; t++) {
-            double want[CURVE_POINTS] = {0};
+            double want[MD_CURVE_POINTS] = {0};
             bool any = false;
             for (size_t k = 0; k < drawn.found_count; k++) {
-                struct curve_counts own = slow_count(&drawn, c, ious[t], drawn.found[k].score);
-                double hits = (double)own.hits, positives = hits + (double)own.misses;
+                md_counts own = slow_count(&drawn, c, ious[t], drawn.found[k].score);
+                double hits = (double)own.true_positives,
+                       positives = hits + (double)own.false_negatives;
                 any = positives > 0;
-                for (int i = 0; i < CURVE_POINTS && own.hits > 0; i++)
+                for (int i = 0; i < MD_CURVE_POINTS && own.true_positives > 0; i++)
                     if (hits / positives >= i * 0.01)
                         want[i] = fmax(want[i], hits / (hits + (double)own.false_positives));
             }
-            for (int i = 0; i < CURVE_POINTS && any; i++)
+            for (int i = 0; i < MD_CURVE_POINTS && any; i++)
                 ck_assert_double_eq_tol(
-                    curves_values(&curves, t ? CURVE_PR75 : CURVE_PR50, (size_t)c)[i], want[i],
-                    exact);
+                    curves_values(&curves, t ? MD_CURVE_PR75 : MD_CURVE_PR50, (size_t)c)[i],
+                    want[i], exact);
         }
     curves_free(&curves, &memory);
     dataset_free(dataset);
@@ -360,9 +360,9 @@ END_TEST
 static double mean_of(const double *values)
 {
     double sum = 0;
-    for (int i = 0; i < CURVE_POINTS; i++)
+    for (int i = 0; i < MD_CURVE_POINTS; i++)
         sum += values[i];
-    return sum / CURVE_POINTS;
+    return sum / MD_CURVE_POINTS;
 }
 
 START_TEST(means_are_the_average_precisions_of_coco)
@@ -372,12 +372,12 @@ START_TEST(means_are_the_average_precisions_of_coco)
     struct curves curves = make_curves(dataset, drawn.found, drawn.found_count);
     ck_assert_int_eq(coco_evaluate(&coco, &memory, dataset, drawn.found, drawn.found_count), MD_OK);
     for (size_t c = 0; c < CLASSES; c++)
-        ck_assert_double_eq_tol(mean_of(curves_values(&curves, CURVE_PR50, c)), coco.class_ap50[c],
-                                exact);
-    ck_assert_double_eq_tol(mean_of(curves_values(&curves, CURVE_PR50, CLASSES)), coco.metrics.ap50,
-                            exact);
-    ck_assert_double_eq_tol(mean_of(curves_values(&curves, CURVE_PR75, CLASSES)), coco.metrics.ap75,
-                            exact);
+        ck_assert_double_eq_tol(mean_of(curves_values(&curves, MD_CURVE_PR50, c)),
+                                coco.class_ap50[c], exact);
+    ck_assert_double_eq_tol(mean_of(curves_values(&curves, MD_CURVE_PR50, CLASSES)),
+                            coco.metrics.ap50, exact);
+    ck_assert_double_eq_tol(mean_of(curves_values(&curves, MD_CURVE_PR75, CLASSES)),
+                            coco.metrics.ap75, exact);
     coco_result_free(&coco, &memory);
     curves_free(&curves, &memory);
     dataset_free(dataset);

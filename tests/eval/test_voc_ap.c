@@ -42,13 +42,13 @@ START_TEST(worked_example)
     struct dataset *dataset = truth_set(&memory, 2, 3, truths, 4);
     struct voc_result result = evaluate(dataset, found, 4, &at_half);
     /* recalls 0, .1, .2, .3 see precision 1; .4, .5, .6 see 1/2 */
-    ck_assert_double_eq_tol(result.ap[VOC_2007][0], (4 + 1.5) / 11, exact);
-    ck_assert_double_eq_tol(result.ap[VOC_2012][0], 1.0 / 3 + 0.5 / 3, exact);
-    ck_assert_double_eq(result.ap[VOC_2007][1], 0); /* nothing found */
-    ck_assert_double_eq(result.ap[VOC_2012][1], 0);
-    ck_assert_double_eq(result.ap[VOC_2012][2], -1); /* no truth */
-    ck_assert_double_eq_tol(result.ap[VOC_2007][3], (4 + 1.5) / 22, exact);
-    ck_assert_double_eq_tol(result.ap[VOC_2012][3], 0.25, exact);
+    ck_assert_double_eq_tol(result.ap[MD_VOC_2007][0], (4 + 1.5) / 11, exact);
+    ck_assert_double_eq_tol(result.ap[MD_VOC_2012][0], 1.0 / 3 + 0.5 / 3, exact);
+    ck_assert_double_eq(result.ap[MD_VOC_2007][1], 0); /* nothing found */
+    ck_assert_double_eq(result.ap[MD_VOC_2012][1], 0);
+    ck_assert_double_eq(result.ap[MD_VOC_2012][2], -1); /* no truth */
+    ck_assert_double_eq_tol(result.ap[MD_VOC_2007][3], (4 + 1.5) / 22, exact);
+    ck_assert_double_eq_tol(result.ap[MD_VOC_2012][3], 0.25, exact);
     voc_result_free(&result, &memory);
     dataset_free(dataset);
     ck_assert_uint_eq(atomic_load(&memory.live_blocks), 0);
@@ -62,7 +62,7 @@ static double ap_of_one(const struct truth *truths, size_t truth_count,
     options.rounded = rounded;
     struct dataset *dataset = truth_set(&memory, 1, 1, truths, truth_count);
     struct voc_result result = evaluate(dataset, found, count, &options);
-    double ap = result.ap[VOC_2012][0];
+    double ap = result.ap[MD_VOC_2012][0];
     voc_result_free(&result, &memory);
     dataset_free(dataset);
     return ap;
