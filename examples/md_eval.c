@@ -9,7 +9,7 @@ static const char help[] =
     "Usage: md-eval --weights F --data SPEC [options]\n"
     "       md-eval --predictions RESULTS.json --data SPEC [options]\n"
     "Measures a model, or anybody's COCO results, on annotated data: average precision as COCO defines\n"
-    "it, and confusions.\n\n"
+    "it, confusions, and what went wrong.\n\n"
     "  --weights F       .safetensors from md-train\n"
     "  --predictions F   a list of {\"image_id\", \"category_id\", \"bbox\", \"score\"}; no model is needed\n"
     "  --ignore-unknown  pass over results of images and categories that the data does not have\n"
@@ -22,12 +22,14 @@ static const char help[] =
     "  --json F          the same numbers, as fractions\n"
     "  --output DIR      DIR/coco_instances_results.json: all that was found;\n"
     "                    DIR/drawn: a model's finds, from the threshold on, on the first images\n"
-    "  --draw N          how many of them (12)\n" CLI_COMMON_HELP
+    "  --draw N          how many of them (12)\n"
+    "                    DIR/errors: the worst false positives (fp) and objects not found (fn)\n"
+    "  --errors N        at most so many of each (24)\n" CLI_COMMON_HELP
     "\nExit codes: 0 done, 1 failure, 2 bad usage, 3 bad data, 4 device or memory.\n";
 
 /* In this order; the first that fails ends the run. */
-static eval_output *const outputs[] = {eval_show_tables, eval_write_numbers, eval_write_results,
-                                       eval_draw_images};
+static eval_output *const outputs[] = {eval_show_tables, eval_show_errors, eval_write_numbers,
+                                       eval_write_results, eval_draw_images};
 
 /* ---- options ------------------------------------------------------------------------------------- */
 
@@ -84,6 +86,8 @@ static int parse_option(struct cli *cli, struct eval_arguments *a, int option)
                                                                                         : CLI_USAGE;
     case 'n':
         return cli_int(cli, "--draw", optarg, 0, 1000000, &a->draw) ? -1 : CLI_USAGE;
+    case 'e':
+        return cli_int(cli, "--errors", optarg, 0, 10000, &a->errors) ? -1 : CLI_USAGE;
     case 't':
         return cli_float(cli, "--threshold", optarg, 0.0f, 1.0f, &a->threshold) ? -1 : CLI_USAGE;
     default:
@@ -104,6 +108,7 @@ static int parse(struct cli *cli, struct eval_arguments *a, int argc, char **arg
                                             {"threshold", required_argument, NULL, 't'},
                                             {"output", required_argument, NULL, 'o'},
                                             {"draw", required_argument, NULL, 'n'},
+                                            {"errors", required_argument, NULL, 'e'},
                                             CLI_OPTIONS};
     for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {
         int code = parse_option(cli, a, c);
@@ -146,8 +151,9 @@ static int run(struct eval_job *job)
 int main(int argc, char **argv)
 {
     struct cli cli;
-    struct eval_job job = {.cli = &cli,
-                           .arguments = {.threshold = 0.5f, .draw = 12, .max_detections = 100}};
+    struct eval_job job = {
+        .cli = &cli,
+        .arguments = {.threshold = 0.5f, .draw = 12, .errors = 24, .max_detections = 100}};
     cli_init(&cli, "md-eval", help);
     int code = parse(&cli, &job.arguments, argc, argv);
     if (code < 0)

@@ -37,6 +37,7 @@ struct making {
     size_t pick_count;
     md_image image; /* that of `image_index` */
     uint32_t image_index;
+    size_t unread; /* images that should have been shown */
 };
 
 /* ---- which ones --------------------------------------------------------------------------- */
@@ -262,7 +263,8 @@ static md_status turn_to_image(struct making *making, uint32_t index)
         dataset_read_image(making->source->dataset, index, making->memory, &making->image);
     if (st >= 0 || st == MD_ENOMEM)
         return st;
-    log_write(making->log, MD_LOG_WARN, "not shown among the errors: %s", error_text());
+    if (making->unread++ == 0)
+        log_write(making->log, MD_LOG_WARN, "not shown among the errors: %s", error_text());
     return MD_END;
 }
 
@@ -342,6 +344,9 @@ md_status gallery_write(struct gallery *out, struct memory *memory, const struct
     pick_truths(&making);
     keep_worst(&making, limit);
     TRY(make_items(&making, false, &gallery.fn, &gallery.fn_count));
+    if (making.unread > 1)
+        log_write(log, MD_LOG_WARN, "not shown among the errors: %zu more images",
+                  making.unread - 1);
     *out = gallery;
     gallery = (struct gallery){.texts.memory = memory};
 fail:

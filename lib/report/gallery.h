@@ -34,7 +34,7 @@ struct gallery_source {
 /* Writes FOLDER/errors/fp and FOLDER/errors/fn, at most `limit` pictures each, and removes those of
  * an earlier gallery there. False positives by falling score; truths not found: those missed before
  * those covered by an error, then by falling area. Both: then by image and index. An image that
- * cannot be read is logged and left out. JPEG, or what this build can write. */
+ * cannot be read is left out, which the log says. JPEG, or what this build can write. */
 md_status gallery_write(struct gallery *out, struct memory *memory, const struct log *log,
                         const struct gallery_source *source, const char *folder, size_t limit);
 void      gallery_free(struct gallery *gallery);

@@ -104,6 +104,9 @@ expect_output "md-eval: table" "|  AP   |" "$bin/md-eval" --quiet --weights "$mo
 expect_output "md-eval: confusions" "truth \\ found" "$bin/md-eval" --quiet --weights "$model" --data toy:4:3
 expect_output "md-eval: pictures" "images" "$bin/md-eval" --quiet --weights "$model" --data toy:4:3 --output "$top/pictures" --draw 2
 expect_output "md-eval: as many as asked for" "2" sh -c "ls '$top/pictures/drawn' | wc -l"
+expect_output "md-eval: what went wrong" "| missed " "$bin/md-eval" --quiet --weights "$model" --data toy:4:3 \
+    --output "$top/wrong" --draw 0 --errors 3
+expect_output "md-eval: pictures of errors" "3" sh -c "ls '$top/wrong/errors/fn' | wc -l"
 expect_ok "md-eval: JSON" grep -q '"confusion"' "$top/e.json"
 
 # The first bytes of a picture from the programs themselves: a bitmap of 40 x 30 grey pixels.

@@ -17,8 +17,7 @@ enum { UNREADABLE = 2 };
 /* Gray pictures of 200 x 100 pixels; the third is broken. */
 static md_status read_image(void *user, size_t index, struct memory *memory, md_image *out)
 {
-    (void)user;
-    if (index == UNREADABLE)
+    if (index == UNREADABLE || user)
         return ERROR(MD_EFORMAT, "broken");
     md_status st = image_create(out, memory, 200, 100, MD_RGB8);
     if (st >= 0)
@@ -231,6 +230,23 @@ START_TEST(names_of_classes_cannot_lead_anywhere)
 }
 END_TEST
 
+/* The data set may have been opened without its images: that is one warning, and a number. */
+START_TEST(images_that_cannot_be_read_are_not_all_named)
+{
+    struct memory memory;
+    memory_init(&memory, NULL);
+    char logged[200] = "";
+    const struct log log = {keep_line, logged, MD_LOG_WARN};
+    struct dataset *dataset = make_dataset(&memory, "cat", "dog");
+    dataset->source.user = logged; /* all of them */
+    struct gallery gallery = write_gallery(&memory, &log, dataset, temp_path("blind"), 10);
+    ck_assert_uint_eq(gallery.fp_count + gallery.fn_count, 0);
+    /* three for false positives, then one of these and one other for those not found */
+    ck_assert_str_eq(logged, "not shown among the errors: 4 more images");
+    done(&memory, dataset, &gallery);
+}
+END_TEST
+
 START_TEST(a_folder_that_cannot_be_written_is_an_error)
 {
     struct memory memory;
@@ -273,4 +289,5 @@ END_TEST
 
 SUITE("report/gallery", TEST(worst_errors_come_first), TEST(number_is_bounded_also_the_second_time),
       TEST(names_of_classes_cannot_lead_anywhere),
+      TEST(images_that_cannot_be_read_are_not_all_named),
       TEST(a_folder_that_cannot_be_written_is_an_error), TEST(no_failed_allocation_leaks))
