@@ -55,6 +55,25 @@ static int parse_iou(struct cli *cli, struct eval_arguments *a)
     }
 }
 
+static int parse_number(struct cli *cli, struct eval_arguments *a, int option)
+{
+    switch (option) {
+    case 'i':
+        return parse_iou(cli, a);
+    case 'm':
+        return cli_int(cli, "--max-detections", optarg, 1, 1000000, &a->max_detections) ? -1
+                                                                                        : CLI_USAGE;
+    case 'n':
+        return cli_int(cli, "--draw", optarg, 0, 1000000, &a->draw) ? -1 : CLI_USAGE;
+    case 'e':
+        return cli_int(cli, "--errors", optarg, 0, 10000, &a->errors) ? -1 : CLI_USAGE;
+    case 't':
+        return cli_float(cli, "--threshold", optarg, 0.0f, 1.0f, &a->threshold) ? -1 : CLI_USAGE;
+    default:
+        return cli_option(cli, option);
+    }
+}
+
 static int parse_option(struct cli *cli, struct eval_arguments *a, int option)
 {
     switch (option) {
@@ -79,19 +98,8 @@ static int parse_option(struct cli *cli, struct eval_arguments *a, int option)
     case 's':
         a->strict = true;
         return -1;
-    case 'i':
-        return parse_iou(cli, a);
-    case 'm':
-        return cli_int(cli, "--max-detections", optarg, 1, 1000000, &a->max_detections) ? -1
-                                                                                        : CLI_USAGE;
-    case 'n':
-        return cli_int(cli, "--draw", optarg, 0, 1000000, &a->draw) ? -1 : CLI_USAGE;
-    case 'e':
-        return cli_int(cli, "--errors", optarg, 0, 10000, &a->errors) ? -1 : CLI_USAGE;
-    case 't':
-        return cli_float(cli, "--threshold", optarg, 0.0f, 1.0f, &a->threshold) ? -1 : CLI_USAGE;
     default:
-        return cli_option(cli, option);
+        return parse_number(cli, a, option);
     }
 }
 
