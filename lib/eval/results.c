@@ -36,6 +36,19 @@ static md_status fail_at(const struct reading *reading, const char *what)
     return json_fail(&reading->json, "result %zu: %s", reading->results.read + 1, what);
 }
 
+/* As json_next, but what Python writes for numbers that are none gets a word of its own. */
+static md_status next_value(struct reading *reading)
+{
+    struct json *json = &reading->json;
+    md_status st = json_next(json);
+    if (st != MD_EFORMAT || json->begin == json->limit)
+        return st;
+    const char *at = json->begin + (*json->begin == '-');
+    if (json->limit - at >= 3 && (memcmp(at, "NaN", 3) == 0 || memcmp(at, "Inf", 3) == 0))
+        return fail_at(reading, "NaN and Infinity are no numbers of JSON; correct or remove it");
+    return st;
+}
+
 static bool take_integer(const struct json *json, int64_t *out)
 {
     if (json->token != JSON_NUMBER)
@@ -88,7 +101,7 @@ static md_status read_name(struct reading *reading, const char *key, char out[NA
 
 static md_status read_number(struct reading *reading, const char *problem, double *out)
 {
-    md_status st = json_next(&reading->json);
+    md_status st = next_value(reading);
     if (st < 0)
         return st;
     if (reading->json.token != JSON_NUMBER)
