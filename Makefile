@@ -157,9 +157,9 @@ $(OUT)/bin/$(subst _,-,$(basename $(notdir $(1)))): $(BUILD)/$(1:.c=.o) $(PROGRA
 endef
 $(foreach p,$(PROGRAM_SRC),$(eval $(call program,$(p))))
 
-# Measures each operation of a backend; looks inside, so it is no program of the API.
-bench: $(OUT)/bin/bench-ops
-$(OUT)/bin/bench-ops: $(BUILD)/bench/bench_ops.o $(INTERNAL)
+# They look inside, so they are no programs of the API.
+bench: $(OUT)/bin/bench-ops $(OUT)/bin/bench-eval
+$(OUT)/bin/bench-%: $(BUILD)/bench/bench_%.o $(INTERNAL)
 	@mkdir -p $(@D)
 	@echo "LD   $@"
 	@$(CC) $(BASE_CFLAGS) $(CFLAGS) $^ -o $@ $(LINK) $(LIBS)
@@ -290,7 +290,7 @@ help:
 	@echo 'make coverage T=eval    lines of lib/eval that the tests of that name run; FILES= for others'
 	@echo 'make fuzz           feeds the parsers damaged files: SECONDS=60 for each target, or TARGET=pth'
 	@echo 'make demo           trains a small model on drawn faces and shows what it finds'
-	@echo 'make bench          build/bin/bench-ops: how fast each operation is'
+	@echo 'make bench          build/bin/bench-ops, how fast each operation is; bench-eval, how fast AP is'
 	@echo 'make install        DESTDIR= PREFIX=/usr/local; make uninstall takes it away'
 	@echo 'make lint           layers, sizes, symbols, names, layout     make format   applies the layout'
 	@echo 'make symbols        rewrites the list of exported names       make docs     rewrites docs/config.md'
