@@ -52,8 +52,8 @@ md_status md_report_bootstrap(md_bootstrap **out, const md_report *report,
     TRY(memory_zeroed(memory, &bootstrap, 1, sizeof *bootstrap));
     bootstrap->dataset = dataset_retain(report->dataset);
     bootstrap->level = read.level;
-    TRY(ap_table_create(&table, memory, report->dataset->dataset, report->detections,
-                        report->count));
+    TRY(ap_table_create(&table, memory, report->dataset->dataset, report->detections, report->count,
+                        &report->coco_options));
     TRY(bootstrap_create(&bootstrap->of, &table, &asked));
     *out = bootstrap;
     bootstrap = NULL;

@@ -1,6 +1,8 @@
 /* ap_table.c - matches all detections and keeps of them what average precision needs. */
 #include "eval/ap_table.h"
 
+#include <math.h>
+
 #include "core/error.h"
 #include "eval/outcomes.h"
 
@@ -9,7 +11,7 @@
 /* COCO's, at all sizes. */
 struct rule {
     struct coco_scratch scratch;
-    struct coco_outcome *room; /* [COCO_MAX_DETECTIONS] */
+    struct coco_outcome *room; /* [detections of an image and class] */
     md_status status;          /* the first failure */
 };
 
@@ -27,14 +29,14 @@ static void judge(void *user, const struct eval_group *group, struct eval_outcom
 
 static md_status match_all(struct eval_outcomes *out, struct memory *memory,
                            const struct dataset *dataset, const struct eval_detection *detections,
-                           size_t count)
+                           size_t count, const struct coco_options *options)
 {
     md_status st = MD_OK;
     struct eval_outcomes outcomes = {0};
-    struct rule rule = {.scratch = {.memory = memory}};
-    TRY(memory_alloc(memory, &rule.room, COCO_MAX_DETECTIONS, sizeof *rule.room));
-    TRY(eval_outcomes_create(&outcomes, memory, dataset, detections, count, COCO_MAX_DETECTIONS,
-                             judge, &rule));
+    struct rule rule = {.scratch = {.memory = memory, .options = options}};
+    size_t most = (size_t)options->limits[COCO_LIMITS - 1];
+    TRY(memory_alloc(memory, &rule.room, most < count ? most : count, sizeof *rule.room));
+    TRY(eval_outcomes_create(&outcomes, memory, dataset, detections, count, most, judge, &rule));
     TRY(rule.status);
     *out = outcomes;
     outcomes = (struct eval_outcomes){0};
@@ -65,7 +67,7 @@ static md_status add_detections(struct ap_table *table, struct ap_class *of,
     TRY(arena_alloc(&table->arena, &of->events, count_events(outcomes, count), sizeof *of->events));
     for (size_t i = 0; i < count; i++)
         of->images[i] = outcomes[i].image;
-    for (int t = 0; t < COCO_THRESHOLDS; t++) {
+    for (int t = 0; t < table->thresholds; t++) {
         for (size_t i = 0; i < count; i++)
             if ((outcomes[i].hit | outcomes[i].ignored) >> t & 1)
                 of->events[end++] = (struct ap_event){(uint32_t)i, outcomes[i].hit >> t & 1};
@@ -127,16 +129,26 @@ fail:
 
 /* ---- the whole -------------------------------------------------------------------------------- */
 
+static int find_fifty(const struct coco_options *options)
+{
+    for (int t = 0; t < options->threshold_count; t++)
+        if (fabs(options->thresholds[t] - 0.5) < 1e-9) /* as for coco_evaluate */
+            return t;
+    return -1;
+}
+
 md_status ap_table_create(struct ap_table *out, struct memory *memory,
                           const struct dataset *dataset, const struct eval_detection *detections,
-                          size_t count)
+                          size_t count, const struct coco_options *options)
 {
     md_status st = MD_OK;
     struct eval_outcomes outcomes = {0};
     struct ap_table table = {.class_count = (size_t)dataset->class_count,
-                             .image_count = dataset->image_count};
+                             .image_count = dataset->image_count,
+                             .thresholds = options->threshold_count,
+                             .fifty = find_fifty(options)};
     arena_init(&table.arena, memory);
-    TRY(match_all(&outcomes, memory, dataset, detections, count));
+    TRY(match_all(&outcomes, memory, dataset, detections, count, options));
     TRY(arena_alloc(&table.arena, &table.classes, table.class_count, sizeof *table.classes));
     for (size_t c = 0; c < table.class_count; c++)
         TRY(add_detections(&table, &table.classes[c], outcomes.items + outcomes.first[c],

@@ -24,7 +24,7 @@ struct ap_class {
     uint32_t         *images; /* [detections] where each is, by falling score */
     size_t            detections;
     struct ap_event  *events; /* of threshold t: events[first[t] .. first[t + 1]), by place */
-    size_t            first[COCO_THRESHOLDS + 1];
+    size_t            first[COCO_MOST_THRESHOLDS + 1];
     struct ap_truths *truths; /* [truth_images] */
     size_t            truth_images;
 };
@@ -33,6 +33,7 @@ struct ap_table {
     struct arena     arena; /* of all below */
     struct ap_class *classes;
     size_t           class_count, image_count;
+    int              thresholds, fifty; /* how many; which one is IoU .50, or -1 */
     size_t           most_detections; /* of a class */
 };
 
@@ -43,12 +44,15 @@ static inline size_t ap_table_values(const struct ap_table *table)
     return AP_KINDS * (table->class_count + 1);
 }
 
+/* With options->limits' last as the most detections of an image and class. */
 md_status ap_table_create(struct ap_table *out, struct memory *memory, const struct dataset *dataset,
-                          const struct eval_detection *detections, size_t count);
+                          const struct eval_detection *detections, size_t count,
+                          const struct coco_options *options);
 void      ap_table_free(struct ap_table *table);
 
 /* values[AP_KINDS * class + kind], with class_count as the class of the mean over all; -1 where the
- * weights leave no truth. With weights of 1 they are those of coco_evaluate. `counted` is room for
+ * weights leave no truth, and for AP_50 where .50 is no threshold. With weights of 1 they are those of
+ * coco_evaluate_as, but for no detections at all: AP is then 0. `counted` is room for
  * most_detections numbers. */
 void ap_table_measure(double *values, const struct ap_table *table, const uint32_t *weights,
                       uint64_t *counted);

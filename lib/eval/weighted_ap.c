@@ -75,17 +75,17 @@ void ap_table_measure(double *values, const struct ap_table *table, const uint32
         weigh_detections(counted, of, weights);
         count_needed(needed, positives);
         double own = 0;
-        for (int t = 0; t < COCO_THRESHOLDS; t++) {
+        for (int t = 0; t < table->thresholds; t++) {
             double precision = precision_of(of, t, weights, counted, needed);
             own += precision;
             sum += precision; /* one by one, as coco_evaluate adds: equal to the last bit */
-            if (t == 0)
+            if (t == table->fifty)
                 values[AP_50] = precision;
         }
-        values[AP_MEAN] = own / COCO_THRESHOLDS;
+        values[AP_MEAN] = own / table->thresholds;
         sum50 += values[AP_50];
         present++;
     }
-    values[AP_MEAN] = present > 0 ? sum / (double)(present * COCO_THRESHOLDS) : -1;
-    values[AP_50] = present > 0 ? sum50 / (double)present : -1;
+    values[AP_MEAN] = present > 0 ? sum / (double)(present * (size_t)table->thresholds) : -1;
+    values[AP_50] = present > 0 && table->fifty >= 0 ? sum50 / (double)present : -1;
 }

@@ -28,12 +28,14 @@ static void make(struct boxes *out, int seed)
 }
 
 /* values[AP_KINDS * (classes + 1)] */
-static void measure(double *values, const struct boxes *boxes, const uint32_t *weights)
+static void measure_as(double *values, const struct boxes *boxes, const uint32_t *weights,
+                       const struct coco_options *options)
 {
     struct ap_table table;
     uint64_t *counted = NULL;
     ck_assert_int_eq(
-        ap_table_create(&table, &memory, boxes->dataset, boxes->detections, boxes->count), MD_OK);
+        ap_table_create(&table, &memory, boxes->dataset, boxes->detections, boxes->count, options),
+        MD_OK);
     ck_assert_int_eq(memory_alloc(&memory, &counted, table.most_detections, sizeof *counted),
                      MD_OK);
     ap_table_measure(values, &table, weights, counted);
@@ -41,11 +43,19 @@ static void measure(double *values, const struct boxes *boxes, const uint32_t *w
     ap_table_free(&table);
 }
 
-static void evaluate(double values[8], const struct boxes *boxes)
+static void measure(double *values, const struct boxes *boxes, const uint32_t *weights)
+{
+    const struct coco_options options = coco_options_default();
+    measure_as(values, boxes, weights, &options);
+}
+
+static void evaluate_as(double values[8], const struct boxes *boxes,
+                        const struct coco_options *options)
 {
     struct coco_result result;
-    ck_assert_int_eq(
-        coco_evaluate(&result, &memory, boxes->dataset, boxes->detections, boxes->count), MD_OK);
+    ck_assert_int_eq(coco_evaluate_as(&result, &memory, boxes->dataset, boxes->detections,
+                                      boxes->count, options),
+                     MD_OK);
     for (int c = 0; c < 3; c++) {
         values[AP_KINDS * c + AP_MEAN] = result.class_ap[c];
         values[AP_KINDS * c + AP_50] = result.class_ap50[c];
@@ -53,6 +63,12 @@ static void evaluate(double values[8], const struct boxes *boxes)
     values[6 + AP_MEAN] = result.metrics.ap;
     values[6 + AP_50] = result.metrics.ap50;
     coco_result_free(&result, &memory);
+}
+
+static void evaluate(double values[8], const struct boxes *boxes)
+{
+    const struct coco_options options = coco_options_default();
+    evaluate_as(values, boxes, &options);
 }
 
 static void done(struct boxes *boxes)
@@ -76,6 +92,38 @@ START_TEST(weights_of_one_give_what_coco_evaluate_gives)
     ck_assert_double_eq(got[7], want[7]);
     for (int i = 0; i < 6; i++) /* there a difference of sums of some ten: a few units of 1e-15 */
         ck_assert_double_eq_tol(got[i], want[i], 1e-13);
+    done(&boxes);
+}
+END_TEST
+
+/* Few detections, thresholds with and without .50, the id 0 that pycocotools misses. */
+START_TEST(options_are_those_of_coco_evaluate_as)
+{
+    static const double lists[][3] = {{0.3, 0.5, 0.8}, {0.45, 0.6, 0.75}};
+    struct boxes boxes;
+    uint32_t ones[30];
+    double got[8], want[8], usually[8];
+    struct coco_options options = coco_options_default();
+    options.threshold_count = 3;
+    memcpy(options.thresholds, lists[_i % 2], sizeof lists[0]);
+    options.limits[1] = options.limits[2] = 2;
+    options.strict_ids = _i / 2 % 2;
+    make(&boxes, 4);
+    for (int i = 0; i < 30; i++)
+        ones[i] = 1;
+    measure_as(got, &boxes, ones, &options);
+    evaluate_as(want, &boxes, &options);
+    measure(usually, &boxes, ones);
+    for (int i = 0; i < 8; i++)
+        ck_assert_double_eq_tol(got[i], want[i], 1e-13);
+    ck_assert_double_ne(got[6], usually[6]);
+    if (options.strict_ids) {
+        options.strict_ids = false;
+        measure_as(usually, &boxes, ones, &options);
+        ck_assert_double_gt(usually[6], got[6]);
+    }
+    if (_i % 2 == 1)
+        ck_assert_double_eq(got[7], -1);
     done(&boxes);
 }
 END_TEST
@@ -164,12 +212,11 @@ START_TEST(bad_detections_are_refused)
     bad[1].class_id = 3;
     bad[2].class_id = -1;
     for (int i = 0; i < 3; i++) {
-        ck_assert_int_eq(ap_table_create(&table, &memory, boxes.dataset, &bad[i], 1), MD_EINVAL);
+        ck_assert_int_eq(boxes_table(&table, &memory, boxes.dataset, &bad[i], 1), MD_EINVAL);
         ck_assert_ptr_nonnull(strstr(error_text(), "detection 0"));
     }
-    ck_assert_int_eq(
-        ap_table_create(&table, &memory, boxes.dataset, boxes.detections, (size_t)1 << 33),
-        MD_EINVAL);
+    ck_assert_int_eq(boxes_table(&table, &memory, boxes.dataset, boxes.detections, (size_t)1 << 33),
+                     MD_EINVAL);
     done(&boxes);
 }
 END_TEST
@@ -183,7 +230,7 @@ START_TEST(no_failed_allocation_leaks)
         struct ap_table table;
         failing_memory_init(&failing, k);
         md_status st =
-            ap_table_create(&table, &failing.memory, boxes.dataset, boxes.detections, boxes.count);
+            boxes_table(&table, &failing.memory, boxes.dataset, boxes.detections, boxes.count);
         if (st == MD_OK)
             ap_table_free(&table);
         failing_memory_check(&failing, st);
@@ -195,7 +242,8 @@ START_TEST(no_failed_allocation_leaks)
 END_TEST
 
 SUITE("eval/ap_table", LOOP(weights_of_one_give_what_coco_evaluate_gives, 0, 20),
-      LOOP(weights_count_as_copies, 0, 40), TEST(weights_of_zero_leave_nothing_to_measure),
+      LOOP(options_are_those_of_coco_evaluate_as, 0, 4), LOOP(weights_count_as_copies, 0, 40),
+      TEST(weights_of_zero_leave_nothing_to_measure),
       TEST(class_without_truth_is_left_out_of_the_mean),
       TEST(empty_data_set_has_nothing_to_measure), TEST(bad_detections_are_refused),
       TEST(no_failed_allocation_leaks))

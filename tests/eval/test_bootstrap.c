@@ -38,7 +38,7 @@ static void begin(struct case_of *c, const struct random_boxes *make,
 {
     boxes_make(&c->boxes, &memory, make);
     ck_assert_int_eq(
-        ap_table_create(&c->table, &memory, c->boxes.dataset, c->boxes.detections, c->boxes.count),
+        boxes_table(&c->table, &memory, c->boxes.dataset, c->boxes.detections, c->boxes.count),
         MD_OK);
     ck_assert_int_eq(bootstrap_create(&c->bootstrap, &c->table, &asked), MD_OK);
 }
@@ -277,7 +277,7 @@ START_TEST(resamples_without_the_class_are_left_out)
     with_one.images = images;
     with_one.annotations = &one;
     with_one.annotation_count = 1;
-    ck_assert_int_eq(ap_table_create(&table, &memory, &with_one, NULL, 0), MD_OK);
+    ck_assert_int_eq(boxes_table(&table, &memory, &with_one, NULL, 0), MD_OK);
     ck_assert_int_eq(bootstrap_create(&bootstrap, &table, &asked), MD_OK);
     ck_assert_int_eq(bootstrap_interval(&interval, &bootstrap, AP_50, 0.95), MD_OK);
     ck_assert_double_eq(interval.value, 0);
@@ -304,8 +304,7 @@ static void thin_out(struct case_of *out, const struct case_of *from, size_t eac
         if (i % each != 0)
             kept[count++] = from->boxes.detections[i];
     out->boxes = (struct boxes){0};
-    ck_assert_int_eq(ap_table_create(&out->table, &memory, from->boxes.dataset, kept, count),
-                     MD_OK);
+    ck_assert_int_eq(boxes_table(&out->table, &memory, from->boxes.dataset, kept, count), MD_OK);
     ck_assert_int_eq(bootstrap_create(&out->bootstrap, &out->table, &asked), MD_OK);
     memory_free(&memory, kept);
 }
@@ -444,8 +443,8 @@ START_TEST(no_failed_allocation_leaks)
         struct bootstrap_difference difference;
         const struct bootstrap_options asked = {4, 1, 2};
         failing_memory_init(&failing, k);
-        md_status st = ap_table_create(&table, &failing.memory, c.boxes.dataset, c.boxes.detections,
-                                       c.boxes.count);
+        md_status st = boxes_table(&table, &failing.memory, c.boxes.dataset, c.boxes.detections,
+                                   c.boxes.count);
         if (st == MD_OK) {
             st = bootstrap_create(&bootstrap, &table, &asked);
             if (st == MD_OK) {

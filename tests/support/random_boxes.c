@@ -30,7 +30,7 @@ static void add_truth(struct maker *maker, size_t image, int class_id, const dou
         .crowd = crowd,
         .xywh = {box[0], box[1], box[2], box[3]},
         .area = box[2] * box[3],
-        .id = (int64_t)maker->builder.annotation_count + 1};
+        .id = (int64_t)maker->builder.annotation_count};
     ck_assert_int_eq(builder_add_annotation(&maker->builder, image, &annotation), MD_OK);
 }
 
@@ -129,7 +129,7 @@ void boxes_repeat(struct boxes *out, const struct boxes *from, const uint32_t *w
             add_image(&maker);
             for (size_t k = 0; k < dataset->images[i].count; k++) {
                 struct annotation one = dataset->annotations[dataset->images[i].first + k];
-                one.id = (int64_t)maker.builder.annotation_count + 1;
+                one.id = (int64_t)maker.builder.annotation_count;
                 ck_assert_int_eq(builder_add_annotation(&maker.builder, image, &one), MD_OK);
             }
             for (size_t k = 0; k < from->count; k++) {
@@ -143,6 +143,13 @@ void boxes_repeat(struct boxes *out, const struct boxes *from, const uint32_t *w
             }
         }
     finish(&maker);
+}
+
+md_status boxes_table(struct ap_table *out, struct memory *memory, const struct dataset *dataset,
+                      const struct eval_detection *detections, size_t count)
+{
+    const struct coco_options options = coco_options_default();
+    return ap_table_create(out, memory, dataset, detections, count, &options);
 }
 
 void boxes_free(struct boxes *boxes)

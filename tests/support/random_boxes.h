@@ -2,7 +2,7 @@
 #ifndef TESTS_RANDOM_BOXES_H
 #define TESTS_RANDOM_BOXES_H
 
-#include "eval/coco_ap.h"
+#include "eval/ap_table.h"
 
 struct random_boxes {
     uint64_t seed;
@@ -22,10 +22,13 @@ struct boxes {
     size_t                 count;
 };
 
-/* Scores are of a grid: equal ones in different images, none in the same. */
+/* Ids count from 0. Scores are of a grid: equal ones in different images, none in the same. */
 void boxes_make(struct boxes *out, struct memory *memory, const struct random_boxes *options);
 /* Image i as often as weights[i] says, the copies side by side. */
 void boxes_repeat(struct boxes *out, const struct boxes *from, const uint32_t *weights);
+/* ap_table_create with the default options. */
+md_status boxes_table(struct ap_table *out, struct memory *memory, const struct dataset *dataset,
+                      const struct eval_detection *detections, size_t count);
 void boxes_free(struct boxes *boxes);
 
 #endif
