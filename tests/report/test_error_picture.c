@@ -90,6 +90,7 @@ START_TEST(crops_stay_inside_the_image)
     md_image out = drawn(&memory, &image, &picture);
     check_pixel(&out, 0, 0, 128, 128, 128);
     check_pixel(&out, SIDE - 8, SIDE - 8, 128, 128, 128);
+    check_pixel(&out, (int)((90 - 52) * SIDE / 48.), SIDE - 30, 213, 94, 0); /* 52 to 100 */
     image_release(&out);
     image_release(&image);
     image = gray_image(&memory, 100, 20);
@@ -97,6 +98,7 @@ START_TEST(crops_stay_inside_the_image)
     out = drawn(&memory, &image, &picture);
     check_pixel(&out, SIDE / 2, 100, 225, 225, 225); /* 100 x 20 are 320 x 64: from 128 to 192 */
     check_pixel(&out, SIDE / 2, 185, 128, 128, 128);
+    check_pixel(&out, SIDE / 2, 128 + 32, 213, 94, 0); /* the lower edge, at 10 of 20 */
     image_release(&out);
     image_release(&image);
     ck_assert_uint_eq(atomic_load(&memory.live_blocks), 0);

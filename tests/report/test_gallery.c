@@ -189,17 +189,18 @@ START_TEST(number_is_bounded_also_the_second_time)
 {
     struct memory memory;
     memory_init(&memory, NULL);
-    const char *const foreign[] = {"notes.txt", "holiday.jpg", "0001.jpg", "2024-a_b.jpg"};
+    const char *const foreign[] = {"notes.txt", "holiday.jpg", "0001.jpg", "2024-a_b.jpg",
+                                   "12_a.jpg"};
     struct dataset *dataset = make_dataset(&memory, "cat", "dog");
     struct gallery gallery = write_gallery(&memory, NULL, dataset, temp_path("bound"), 10);
     gallery_free(&gallery);
-    for (size_t i = 0; i < 4; i++)
+    for (size_t i = 0; i < 5; i++)
         ck_assert_int_eq(file_write(&memory, temp_path("bound/errors/fp/%s", foreign[i]), "x", 1),
                          MD_OK);
     gallery = write_gallery(&memory, NULL, dataset, temp_path("bound"), 2);
     ck_assert_uint_eq(gallery.fp_count, 1); /* the other one cannot be read */
     ck_assert_uint_eq(gallery.fn_count, 2);
-    ck_assert_uint_eq(files_in(temp_path("bound/errors/fp")), 1 + 4);
+    ck_assert_uint_eq(files_in(temp_path("bound/errors/fp")), 1 + 5);
     ck_assert_uint_eq(files_in(temp_path("bound/errors/fn")), 2);
     gallery_free(&gallery);
     gallery = write_gallery(&memory, NULL, dataset, temp_path("bound"), 0);
