@@ -2,6 +2,7 @@
 #include <md.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "support/eval_job.h"
 
@@ -18,7 +19,11 @@ static const char help[] =
     "  --max-detections N  of each image and class, best first; more do not count (100)\n"
     "  --iou LIST        IoU thresholds, such as 0.5,0.75 (0.5,0.55,...,0.95)\n"
     "  --strict-pycocotools  count what takes the truth of id 0 as a miss, as pycocotools does\n"
-    "  --threshold T     score that a detection needs to be in the confusion matrix (0.5)\n"
+    "  --threshold T     score that a detection needs to be in the confusion matrix; best: the one\n"
+    "                    with the best F1 of all classes (0.5)\n"
+    "  --store-thresholds  the best score of each class goes into the file of the weights, where\n"
+    "                    md-infer finds it\n"
+    "  --voc             average precision as Pascal VOC defines it, too\n"
     "  --json F          the same numbers, as fractions\n"
     "  --output DIR      DIR/coco_instances_results.json: all that was found;\n"
     "                    DIR/drawn: a model's finds, from the threshold on, on the first images\n"
@@ -28,8 +33,9 @@ static const char help[] =
     "\nExit codes: 0 done, 1 failure, 2 bad usage, 3 bad data, 4 device or memory.\n";
 
 /* In this order; the first that fails ends the run. */
-static eval_output *const outputs[] = {eval_show_tables, eval_show_errors, eval_write_numbers,
-                                       eval_write_results, eval_draw_images};
+static eval_output *const outputs[] = {
+    eval_show_tables, eval_show_thresholds, eval_show_voc,      eval_store_thresholds,
+    eval_show_errors, eval_write_numbers,   eval_write_results, eval_draw_images};
 
 /* ---- options ------------------------------------------------------------------------------------- */
 
@@ -68,6 +74,9 @@ static int parse_number(struct cli *cli, struct eval_arguments *a, int option)
     case 'e':
         return cli_int(cli, "--errors", optarg, 0, 10000, &a->errors) ? -1 : CLI_USAGE;
     case 't':
+        a->best_threshold = strcmp(optarg, "best") == 0;
+        if (a->best_threshold)
+            return -1;
         return cli_float(cli, "--threshold", optarg, 0.0f, 1.0f, &a->threshold) ? -1 : CLI_USAGE;
     default:
         return cli_option(cli, option);
@@ -98,6 +107,12 @@ static int parse_option(struct cli *cli, struct eval_arguments *a, int option)
     case 's':
         a->strict = true;
         return -1;
+    case 'b':
+        a->store_thresholds = true;
+        return -1;
+    case 'v':
+        a->voc = true;
+        return -1;
     default:
         return parse_number(cli, a, option);
     }
@@ -114,6 +129,8 @@ static int parse(struct cli *cli, struct eval_arguments *a, int argc, char **arg
                                             {"strict-pycocotools", no_argument, NULL, 's'},
                                             {"json", required_argument, NULL, 'j'},
                                             {"threshold", required_argument, NULL, 't'},
+                                            {"store-thresholds", no_argument, NULL, 'b'},
+                                            {"voc", no_argument, NULL, 'v'},
                                             {"output", required_argument, NULL, 'o'},
                                             {"draw", required_argument, NULL, 'n'},
                                             {"errors", required_argument, NULL, 'e'},
@@ -131,6 +148,8 @@ static int parse(struct cli *cli, struct eval_arguments *a, int argc, char **arg
         return cli_usage(cli, "--weights and --predictions exclude each other");
     if (a->weights && a->ignore_unknown)
         return cli_usage(cli, "--ignore-unknown is for --predictions");
+    if (a->predictions && a->store_thresholds)
+        return cli_usage(cli, "--store-thresholds is for --weights");
     return -1;
 }
 
@@ -151,6 +170,7 @@ static int run(struct eval_job *job)
         status = md_evaluator_finish(job->evaluator, &job->report);
     if (status < 0)
         return cli_fail(job->cli, status);
+    job->arguments.threshold = (float)md_report_confusion_score(job->report);
     for (size_t i = 0; code < 0 && i < sizeof outputs / sizeof outputs[0]; i++)
         code = outputs[i](job);
     return code < 0 ? CLI_DONE : code;

@@ -14,7 +14,8 @@ static const char help[] =
     "  --weights F       .safetensors from md-train\n"
     "  --output DIR      draws boxes and labels on copies of the images\n"
     "  --json F          detections as COCO results, with file name and category\n"
-    "  --threshold T     least score (0.5)\n"
+    "  --threshold T     least score (for each class what md-eval --store-thresholds left with the\n"
+    "                    weights, else 0.5)\n"
     "  --batch N         images computed together (1)\n"
     "  --on-error P      error or skip: an image that cannot be read ends the run, or is listed at\n"
     "                    the end (error for one image, skip for several)\n" CLI_COMMON_HELP
@@ -87,6 +88,25 @@ static int parse(struct cli *cli, struct infer_arguments *a, int argc, char **ar
     return parse_rest(cli, a, argc, argv);
 }
 
+/* Says which scores are stored with the weights, of many classes the first few; false: none are. */
+static bool tell_thresholds(const struct infer_job *job)
+{
+    enum { SHOWN = 8 };
+    char text[512] = "score thresholds stored with the weights:";
+    int count = md_model_class_count(job->model);
+    if (md_model_threshold(job->model, 0) < 0.0)
+        return false;
+    for (int i = 0; i < count && i < SHOWN; i++) {
+        size_t length = strlen(text);
+        snprintf(text + length, sizeof text - length, "%s %.32s %.3f", i > 0 ? "," : "",
+                 md_model_class_name(job->model, i), md_model_threshold(job->model, i));
+    }
+    if (count > SHOWN)
+        snprintf(text + strlen(text), sizeof text - strlen(text), ", and %d more", count - SHOWN);
+    cli_log(job->cli, MD_LOG_INFO, text);
+    return true;
+}
+
 /* Settings that matter after training; the others live in the weights. */
 static md_status predict_options(md_predict_options *options, const struct infer_job *job)
 {
@@ -110,6 +130,8 @@ static md_status predict_options(md_predict_options *options, const struct infer
     if (status < 0)
         return status;
     options->score_threshold = a->threshold;
+    if (a->threshold < 0.0f && !tell_thresholds(job))
+        options->score_threshold = 0.5f;
     options->max_batch = a->batch;
     options->min_side = (int)min_side;
     options->max_side = (int)max_side;
@@ -168,7 +190,7 @@ static int summary(struct infer_job *job)
 int main(int argc, char **argv)
 {
     struct cli cli;
-    struct infer_arguments a = {.threshold = 0.5f, .batch = 1};
+    struct infer_arguments a = {.threshold = -1.0f, .batch = 1};
     struct infer_job job = {.cli = &cli, .a = &a};
     cli_init(&cli, "md-infer", help);
     int code = parse(&cli, &a, argc, argv);

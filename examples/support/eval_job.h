@@ -13,6 +13,8 @@ struct eval_arguments {
     int   draw, errors; /* pictures */
     int   max_detections;
     bool  ignore_unknown, strict;
+    bool  best_threshold; /* `threshold` is known once the report is there */
+    bool  voc, store_thresholds;
     double iou[EVAL_MOST_IOU]; /* [iou_count]; 0: COCO's ten */
     int   iou_count;
 };
@@ -40,7 +42,8 @@ md_status eval_open(struct eval_job *job);
 
 /* -1 to go on, else the exit code; the reason was printed. */
 typedef int eval_output(struct eval_job *job);
-eval_output eval_show_tables, eval_show_errors, eval_write_numbers, eval_write_results, eval_draw_images;
+eval_output eval_show_tables, eval_show_thresholds, eval_show_voc, eval_store_thresholds;
+eval_output eval_show_errors, eval_write_numbers, eval_write_results, eval_draw_images;
 
 /* DIR/NAME below --output; the folders are made. false: the reason was printed. */
 bool eval_output_path(const struct eval_job *job, const char *name, char *out, size_t size);

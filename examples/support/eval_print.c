@@ -29,13 +29,13 @@ static void put_centred(FILE *out, const char *text, int width)
     pad(out, space - space / 2 + 1);
 }
 
-static void put_left(FILE *out, const char *text, int width)
+void eval_put_cell(FILE *out, const char *text, int width)
 {
     fprintf(out, "| %s", text);
     pad(out, width - cells(text) + 1);
 }
 
-static void put_rule(FILE *out, int width, const char *end)
+void eval_put_rule(FILE *out, int width, const char *end)
 {
     fputs("|:", out);
     for (int i = 0; i < width; i++)
@@ -55,7 +55,7 @@ static void percent(char out[VALUE], double fraction, int decimals)
         snprintf(out, VALUE, "%.*f", decimals, 100.0 * fraction);
 }
 
-static int longer(int width, const char *text)
+int eval_longer(int width, const char *text)
 {
     return cells(text) > width ? cells(text) : width;
 }
@@ -112,13 +112,14 @@ void eval_print_metrics(FILE *out, const md_metrics *m, const struct eval_summar
     fputs("Evaluation results for bbox:\n", out);
     for (int i = 0; i < COUNT; i++) {
         percent(text[i], values[i], 3);
-        width[i] = longer(cells(names[i]) + 2, text[i]); /* as the table printer of Python does */
+        width[i] =
+            eval_longer(cells(names[i]) + 2, text[i]); /* as the table printer of Python does */
         put_centred(out, names[i], width[i]);
         unknown = unknown || values[i] < 0.0;
     }
     fputs("|\n", out);
     for (int i = 0; i < COUNT; i++)
-        put_rule(out, width[i], ":");
+        eval_put_rule(out, width[i], ":");
     fputs("|\n", out);
     for (int i = 0; i < COUNT; i++)
         put_centred(out, text[i], width[i]);
@@ -147,24 +148,24 @@ static void put_class_table(FILE *out, const char *title, const md_report *repor
         values[k] = cells(title) + 2;
     for (int i = 0; i < count; i++) {
         percent(text, value(report, i), 3);
-        names[i % pairs] = longer(names[i % pairs], md_dataset_class_name(dataset, i));
-        values[i % pairs] = longer(values[i % pairs], text);
+        names[i % pairs] = eval_longer(names[i % pairs], md_dataset_class_name(dataset, i));
+        values[i % pairs] = eval_longer(values[i % pairs], text);
     }
     fprintf(out, "Per-category bbox %s:\n", title);
     for (int k = 0; k < pairs; k++) {
-        put_left(out, "category", names[k]);
-        put_left(out, title, values[k]);
+        eval_put_cell(out, "category", names[k]);
+        eval_put_cell(out, title, values[k]);
     }
     fputs("|\n", out);
     for (int k = 0; k < pairs; k++) {
-        put_rule(out, names[k] + 1, "");
-        put_rule(out, values[k] + 1, "");
+        eval_put_rule(out, names[k] + 1, "");
+        eval_put_rule(out, values[k] + 1, "");
     }
     fputs("|\n", out);
     for (int i = 0; i < count || i % pairs != 0; i++) {
         percent(text, i < count ? value(report, i) : -1.0, 3);
-        put_left(out, i < count ? md_dataset_class_name(dataset, i) : "", names[i % pairs]);
-        put_left(out, i < count ? text : "", values[i % pairs]);
+        eval_put_cell(out, i < count ? md_dataset_class_name(dataset, i) : "", names[i % pairs]);
+        eval_put_cell(out, i < count ? text : "", values[i % pairs]);
         if (i % pairs == pairs - 1)
             fputs("|\n", out);
     }
@@ -192,7 +193,7 @@ void eval_print_confusion(FILE *out, const md_report *report, const md_dataset *
     const uint64_t *counts = md_report_confusion(report, &n);
     int width = cells(corner);
     for (size_t i = 0; i < n; i++)
-        width = longer(width, name_of(dataset, i));
+        width = eval_longer(width, name_of(dataset, i));
     fprintf(out, "Confusion matrix at score %.2f:\n%s", (double)threshold, corner);
     pad(out, width - cells(corner));
     for (size_t j = 0; j < n; j++) {
@@ -204,7 +205,7 @@ void eval_print_confusion(FILE *out, const md_report *report, const md_dataset *
         fputs(name_of(dataset, i), out);
         pad(out, width - cells(name_of(dataset, i)));
         for (size_t j = 0; j < n; j++) {
-            int column = longer(7, name_of(dataset, j));
+            int column = eval_longer(7, name_of(dataset, j));
             fprintf(out, "  %*" PRIu64, column, counts[i * n + j]);
         }
         fputc('\n', out);

@@ -20,6 +20,12 @@ void eval_print_classes(FILE *out, const md_report *report, const md_dataset *da
 /* Rows are the truth, columns the prediction, "nothing" the last of each. */
 void eval_print_confusion(FILE *out, const md_report *report, const md_dataset *dataset,
                           float threshold);
+/* Cells of tables: the text and blanks up to the width; ":---" and the end; the larger of the width and
+ * what the text takes on a terminal. */
+void eval_put_cell(FILE *out, const char *text, int width);
+void eval_put_rule(FILE *out, int width, const char *end);
+int  eval_longer(int width, const char *text);
+
 void eval_write_json(FILE *out, const md_report *report, const md_dataset *dataset,
                      double seconds_per_image);
 

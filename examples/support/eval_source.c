@@ -5,7 +5,7 @@ md_status eval_open(struct eval_job *job)
 {
     md_eval_options options = md_eval_options_default();
     const struct eval_arguments *a = &job->arguments;
-    options.confusion_score = a->threshold;
+    options.confusion_score = a->best_threshold ? -1.0f : a->threshold;
     options.max_detections = a->max_detections;
     options.strict_pycocotools = a->strict;
     options.ignore_unknown = a->ignore_unknown;

@@ -11,7 +11,7 @@ enum { MOST_BATCH = 64 };
 
 struct infer_arguments {
     const char *weights, *output, *json;
-    float threshold;
+    float threshold; /* negative: none was asked for */
     int batch, pairs;
     char **pair;
     bool skip, skip_given;

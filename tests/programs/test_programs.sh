@@ -109,6 +109,31 @@ expect_output "md-eval: what went wrong" "| missed " "$bin/md-eval" --quiet --we
 expect_output "md-eval: pictures of errors" "3" sh -c "ls '$top/wrong/errors/fn' | wc -l"
 expect_ok "md-eval: JSON" grep -q '"confusion"' "$top/e.json"
 
+# Weights that have seen little, but let everything pass: some of it is right.
+expect_ok "md-train: no detection is too weak" train toy:8:1 "$top/low" MODEL.ROI_HEADS.SCORE_THRESH_TEST 0.0
+low=$top/low/checkpoints/final.safetensors
+expect_output "md-eval: the best scores" "| all          | 0.0" "$bin/md-eval" --quiet --weights "$low" --data toy:8:3
+expect_output "md-eval: VOC's figures" "| 2012       | " "$bin/md-eval" --quiet --weights "$low" --data toy:8:3 --voc
+expect_output "md-eval: confusions at the best score" "matrix at score 0.00" \
+    "$bin/md-eval" --quiet --weights "$low" --data toy:8:3 --threshold best
+expect_exit "md-eval: nothing right, nothing stored" 3 "not changed" \
+    "$bin/md-eval" --quiet --weights "$model" --data toy:1:3 --store-thresholds
+expect_exit "md-eval: nowhere to store" 2 "is for --weights" \
+    "$bin/md-eval" --predictions none.json --data toy:1:3 --store-thresholds
+expect_output "md-eval: --store-thresholds" "md-infer uses them" \
+    "$bin/md-eval" --quiet --weights "$low" --data toy:8:3 --store-thresholds
+expect_output "md-infer: says which scores it uses" "stored with the weights: with_mask 0.0" \
+    "$bin/md-infer" --weights "$low" tests/image/samples/baseline420.jpg
+expect_output "md-infer: --threshold goes before them" "1 images, 0 objects" \
+    "$bin/md-infer" --weights "$low" --threshold 0.9 tests/image/samples/baseline420.jpg
+expect_output "md-eval: looks below stored scores" "| all          | 0.0" \
+    "$bin/md-eval" --quiet --weights "$low" --data toy:8:3
+converted() {
+    "$bin/md-convert" --quiet "$low" "$top/low.pth" && "$bin/md-convert" --quiet "$top/low.pth" "$top/low2.safetensors" &&
+        "$bin/md-infer" --weights "$top/low2.safetensors" tests/image/samples/baseline420.jpg
+}
+expect_output "md-convert: keeps them" "stored with the weights" converted
+
 # The first bytes of a picture from the programs themselves: a bitmap of 40 x 30 grey pixels.
 mkdir "$top/images"
 {
