@@ -253,9 +253,115 @@ START_TEST(bad_detections_are_refused)
 }
 END_TEST
 
+/* A truth of id 0 is found; pycocotools takes that for a miss, and the truth is gone all the same. */
+START_TEST(id_zero_is_an_id_unless_pycocotools_is_asked_for)
+{
+    static struct memory own;
+    memory_init(&own, NULL);
+    const struct truth truths[] = {{0, 0, 0, 10, 10, 40, 40, false, 0},
+                                   {7, 0, 0, 100, 10, 40, 40, false, 0}};
+    const struct eval_detection found[] = {detection(0, 0, 100, 10, 40, 40, .9F),
+                                           detection(0, 0, 10, 10, 40, 40, .8F)};
+    struct dataset *dataset = make_dataset(&own, 1, 1, truths, 2);
+    struct coco_options options = coco_options_default();
+    for (int strict = 0; strict < 2; strict++) {
+        struct coco_result result;
+        options.strict_ids = strict == 1;
+        memory_init(&memory, NULL);
+        ck_assert_int_eq(coco_evaluate_as(&result, &memory, dataset, found, 2, &options), MD_OK);
+        ck_assert_double_eq(result.metrics.ar100, strict ? 0.5 : 1.0);
+        /* Of 101 recalls the 51 up to one half are reached. */
+        ck_assert_double_eq_tol(result.metrics.ap, strict ? 51.0 / 101 : 1.0, exact);
+        coco_result_free(&result, &memory);
+    }
+    dataset_free(dataset);
+}
+END_TEST
+
+START_TEST(thresholds_and_limits_are_the_callers)
+{
+    static struct memory own;
+    memory_init(&own, NULL);
+    memory_init(&memory, NULL);
+    const struct truth truths[] = {{1, 0, 0, 0, 0, 100, 100, false, 0},
+                                   {2, 0, 0, 200, 0, 100, 100, false, 0}};
+    /* IoU 0.4 and 0.8 */
+    const struct eval_detection found[] = {detection(0, 0, 0, 0, 40, 100, .9F),
+                                           detection(0, 0, 200, 0, 100, 80, .8F)};
+    struct dataset *dataset = make_dataset(&own, 1, 1, truths, 2);
+    struct coco_options options = {
+        .thresholds = {0.25, 0.75, 1.0}, .threshold_count = 3, .limits = {1, 1, 2}, .threads = 1};
+    struct coco_result result;
+    ck_assert_int_eq(coco_evaluate_as(&result, &memory, dataset, found, 2, &options), MD_OK);
+    ck_assert_double_eq(result.metrics.ap50, -1);
+    ck_assert_double_eq(result.class_ap50[0], -1);
+    /* At 0.75 the second is the only hit: precision 1/2 up to recall 1/2. */
+    ck_assert_double_eq_tol(result.metrics.ap75, 51.0 / 101 / 2, exact);
+    ck_assert_double_eq_tol(result.metrics.ap, (1 + 51.0 / 101 / 2) / 3, exact);
+    ck_assert_double_eq_tol(result.metrics.ar100, (1 + 0.5 + 0) / 3, exact);
+    ck_assert_double_eq_tol(result.metrics.ar1, 0.5 / 3, exact); /* the first, at 0.25 */
+    ck_assert_double_eq(result.figures[COCO_AR * 3 + 1], 0.5);
+    ck_assert_double_eq(result.figures[COCO_AP_SMALL * 3], -1);
+    coco_result_free(&result, &memory);
+    dataset_free(dataset);
+}
+END_TEST
+
+START_TEST(bad_options_are_refused)
+{
+    static struct memory own;
+    memory_init(&own, NULL);
+    memory_init(&memory, NULL);
+    struct dataset *dataset = make_dataset(&own, 3, 3, example_truths, 6);
+    struct coco_options bad[8];
+    for (int i = 0; i < 8; i++)
+        bad[i] = coco_options_default();
+    bad[0].threshold_count = 0;
+    bad[1].threshold_count = COCO_MOST_THRESHOLDS + 1;
+    bad[2].thresholds[0] = 0;
+    bad[3].thresholds[9] = 1.01;
+    bad[4].thresholds[4] = bad[4].thresholds[3];
+    bad[5].thresholds[0] = NAN;
+    bad[6].limits[0] = 0;
+    bad[7].limits[2] = 9;
+    for (int i = 0; i < 8; i++) {
+        struct coco_result result;
+        ck_assert_int_eq(coco_evaluate_as(&result, &memory, dataset, NULL, 0, &bad[i]), MD_EINVAL);
+        ck_assert_ptr_nonnull(strstr(error_text(), i < 6 ? "IoU threshold" : "at most"));
+    }
+    ck_assert_uint_eq(atomic_load(&memory.live_blocks), 0);
+    dataset_free(dataset);
+}
+END_TEST
+
+/* Classes are averaged in their order, whoever measured them. */
+START_TEST(threads_change_nothing)
+{
+    static struct memory own;
+    memory_init(&own, NULL);
+    struct eval_detection detections[16];
+    size_t count = example_detections(detections);
+    struct dataset *dataset = make_dataset(&own, 3, 3, example_truths, 6);
+    struct coco_result one = evaluate(dataset, detections, count);
+    struct coco_options options = coco_options_default();
+    for (options.threads = 2; options.threads < 9; options.threads++) {
+        struct coco_result many;
+        ck_assert_int_eq(coco_evaluate_as(&many, &memory, dataset, detections, count, &options),
+                         MD_OK);
+        ck_assert_mem_eq(&many.metrics, &one.metrics, sizeof one.metrics);
+        ck_assert_mem_eq(many.figures, one.figures,
+                         3 * COCO_FIGURES * (size_t)options.threshold_count * sizeof(double));
+        coco_result_free(&many, &memory);
+    }
+    done(&one, dataset);
+}
+END_TEST
+
 START_TEST(no_failed_allocation_leaks)
 {
     static struct memory own;
+    struct coco_options options = coco_options_default();
+    options.threads = 1 + _i;
     memory_init(&own, NULL);
     struct eval_detection detections[16];
     size_t count = example_detections(detections);
@@ -264,7 +370,8 @@ START_TEST(no_failed_allocation_leaks)
         struct failing_memory failing;
         struct coco_result result;
         failing_memory_init(&failing, k);
-        md_status st = coco_evaluate(&result, &failing.memory, dataset, detections, count);
+        md_status st =
+            coco_evaluate_as(&result, &failing.memory, dataset, detections, count, &options);
         if (st == MD_OK)
             coco_result_free(&result, &failing.memory);
         failing_memory_check(&failing, st);
@@ -280,4 +387,6 @@ SUITE("eval/coco_ap", TEST(worked_example_gives_the_figures_of_pycocotools),
       TEST(a_class_that_nothing_was_found_of_is_zero), TEST(perfect_detections_are_one),
       TEST(crowd_absorbs_detections), TEST(ends_of_the_size_ranges_are_inclusive),
       TEST(at_most_a_hundred_detections_count), TEST(bad_detections_are_refused),
-      TEST(no_failed_allocation_leaks))
+      TEST(id_zero_is_an_id_unless_pycocotools_is_asked_for),
+      TEST(thresholds_and_limits_are_the_callers), TEST(bad_options_are_refused),
+      TEST(threads_change_nothing), LOOP(no_failed_allocation_leaks, 0, 2))
