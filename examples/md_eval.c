@@ -25,17 +25,18 @@ static const char help[] =
     "                    md-infer finds it\n"
     "  --voc             average precision as Pascal VOC defines it, too\n"
     "  --json F          the same numbers, as fractions\n"
-    "  --output DIR      DIR/coco_instances_results.json: all that was found;\n"
-    "                    DIR/drawn: a model's finds, from the threshold on, on the first images\n"
-    "  --draw N          how many of them (12)\n"
+    "  --output DIR      DIR/report.html: all of it on one page, with plots and the worst pictures;\n"
+    "                    DIR/metrics.json, DIR/coco_instances_results.json, DIR/plots;\n"
     "                    DIR/errors: the worst false positives (fp) and objects not found (fn)\n"
-    "  --errors N        at most so many of each (24)\n" CLI_COMMON_HELP
+    "  --errors N        at most so many of each (24)\n"
+    "                    DIR/drawn: a model's finds, from the threshold on, on the first images\n"
+    "  --draw N          how many of them (12)\n" CLI_COMMON_HELP
     "\nExit codes: 0 done, 1 failure, 2 bad usage, 3 bad data, 4 device or memory.\n";
 
 /* In this order; the first that fails ends the run. */
 static eval_output *const outputs[] = {
-    eval_show_tables, eval_show_thresholds, eval_show_voc,      eval_store_thresholds,
-    eval_show_errors, eval_write_numbers,   eval_write_results, eval_draw_images};
+    eval_show_tables, eval_show_thresholds, eval_show_voc,    eval_store_thresholds,
+    eval_show_errors, eval_write_numbers,   eval_save_report, eval_draw_images};
 
 /* ---- options ------------------------------------------------------------------------------------- */
 
@@ -181,6 +182,8 @@ int main(int argc, char **argv)
     struct cli cli;
     struct eval_job job = {
         .cli = &cli,
+        .argc = argc,
+        .argv = argv,
         .arguments = {.threshold = 0.5f, .draw = 12, .errors = 24, .max_detections = 100}};
     cli_init(&cli, "md-eval", help);
     int code = parse(&cli, &job.arguments, argc, argv);

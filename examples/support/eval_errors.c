@@ -1,4 +1,4 @@
-/* eval_errors.c - md-eval's table of mistakes, what costs most first, and pictures of the worst. */
+/* eval_errors.c - md-eval's table of mistakes, what costs most first. */
 #include <inttypes.h>
 
 #include "eval_job.h"
@@ -43,13 +43,10 @@ static void print_table(const md_errors *errors)
 
 int eval_show_errors(struct eval_job *job)
 {
-    const struct eval_arguments *a = &job->arguments;
     md_errors *errors = NULL;
     md_status status = md_errors_create(&errors, job->report);
     if (status >= 0)
         print_table(errors);
-    if (status >= 0 && a->output)
-        status = md_errors_draw(errors, a->output, (size_t)a->errors);
     md_errors_free(errors);
     return status < 0 ? eval_output_failed(job, status) : -1;
 }

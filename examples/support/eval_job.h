@@ -21,6 +21,8 @@ struct eval_arguments {
 
 struct eval_job {
     struct cli   *cli;
+    int           argc;
+    char *const  *argv;
     struct eval_arguments arguments;
     md_context   *context;
     md_model     *model; /* NULL: the detections do not come from one */
@@ -43,7 +45,7 @@ md_status eval_open(struct eval_job *job);
 /* -1 to go on, else the exit code; the reason was printed. */
 typedef int eval_output(struct eval_job *job);
 eval_output eval_show_tables, eval_show_thresholds, eval_show_voc, eval_store_thresholds;
-eval_output eval_show_errors, eval_write_numbers, eval_write_results, eval_draw_images;
+eval_output eval_show_errors, eval_write_numbers, eval_save_report, eval_draw_images;
 
 /* DIR/NAME below --output; the folders are made. false: the reason was printed. */
 bool eval_output_path(const struct eval_job *job, const char *name, char *out, size_t size);

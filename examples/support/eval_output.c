@@ -74,17 +74,6 @@ int eval_write_numbers(struct eval_job *job)
     return CLI_FAILURE;
 }
 
-int eval_write_results(struct eval_job *job)
-{
-    char path[4096];
-    if (!job->arguments.output)
-        return -1;
-    if (!eval_output_path(job, "coco_instances_results.json", path, sizeof path))
-        return CLI_FAILURE;
-    md_status status = md_report_write_results(job->report, path);
-    return status < 0 ? eval_output_failed(job, status) : -1;
-}
-
 /* ---- images -------------------------------------------------------------------------------------- */
 
 /* drawn/NAME.png for NAME.anything in any folder. */

@@ -282,7 +282,7 @@ START_TEST(any_number_of_classes)
     static const struct {
         size_t images, classes;
     } sizes[] = {{0, 0}, {3, 0}, {0, 2}, {6, 1}, {40, 80}};
-    static char texts[80][16];
+    static char texts[80][24];
     const char *names[80];
     for (int i = 0; i < 80; i++) {
         snprintf(texts[i], sizeof texts[i], "class %d", i);
