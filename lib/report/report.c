@@ -3,6 +3,7 @@
 
 #include "core/error.h"
 #include "core/file.h"
+#include "eval/results.h"
 #include "report/page.h"
 
 /* The page comes last: who sees it finds the rest. */
@@ -18,7 +19,7 @@ md_status report_save(const struct report_content *content, struct memory *memor
     memory_free(memory, path);
     path = NULL;
     TRY(path_join(memory, &path, folder, "coco_instances_results.json"));
-    TRY(report_save_results(content, memory, path));
+    TRY(results_write(memory, path, content->dataset, content->detections, content->count));
     TRY(report_plots_create(&plots, content, memory));
     TRY(report_plots_save(&plots, memory, folder));
     TRY(page_save(content, &plots, memory, folder));

@@ -37,12 +37,8 @@ struct report_content {
  * coco_instances_results.json, plots (SVG and PNG) and report.html, which needs none of the others. */
 md_status report_save(const struct report_content *content, struct memory *memory, const char *folder);
 
-/* The parts of it. */
+/* The numbers alone. */
 md_status report_save_metrics(const struct report_content *content, struct memory *memory,
-                              const char *path);
-/* As Detectron2's evaluator leaves them: a list of image_id, category_id, bbox (x, y, width, height)
- * and score, in the order of the detections. */
-md_status report_save_results(const struct report_content *content, struct memory *memory,
                               const char *path);
 
 #endif

@@ -390,8 +390,6 @@ START_TEST(no_failure_of_memory_leaks)
             st = page_save(&evaluated.content, &plots, &failing.memory, folder);
         if (st == MD_OK)
             st = report_save_metrics(&evaluated.content, &failing.memory, temp_path("f.json"));
-        if (st == MD_OK)
-            st = report_save_results(&evaluated.content, &failing.memory, temp_path("f.json"));
         report_plots_free(&plots);
         failing_memory_check(&failing, st);
         if (st == MD_OK)

@@ -1,60 +1,10 @@
-/* results_json.c - coco_instances_results.json and metrics.json. */
+/* metrics_json.c - metrics.json. */
 #include <inttypes.h>
 
 #include "core/error.h"
 #include "core/file.h"
 #include "core/json.h"
 #include "report/summary.h"
-
-/* ---- detections --------------------------------------------------------------------------- */
-
-static md_status put_detection(struct buffer *out, const struct dataset *dataset,
-                               const struct eval_detection *detection)
-{
-    md_status st = MD_OK;
-    TRY(buffer_printf(out, "{\"image_id\": %" PRId64 ", \"category_id\": %" PRId64 ", \"bbox\": [",
-                      dataset->images[detection->image].id,
-                      dataset->class_ids[detection->class_id]));
-    for (int k = 0; k < 4; k++) {
-        TRY(buffer_puts(out, k ? ", " : ""));
-        TRY(json_put_number(out, detection->box[k]));
-    }
-    TRY(buffer_puts(out, "], \"score\": "));
-    TRY(json_put_number(out, detection->score));
-    TRY(buffer_puts(out, "}"));
-fail:
-    return st;
-}
-
-/* Detection by detection: there may be millions. */
-md_status report_save_results(const struct report_content *content, struct memory *memory,
-                              const char *path)
-{
-    enum { FULL = 1 << 16 };
-    md_status st = MD_OK;
-    struct file_writer writer = {.fd = -1};
-    struct buffer out;
-    buffer_init(&out, memory);
-    TRY(file_writer_open(&writer, memory, path));
-    TRY(buffer_puts(&out, "["));
-    for (size_t i = 0; i < content->count; i++) {
-        TRY(buffer_puts(&out, i ? ",\n" : "\n"));
-        TRY(put_detection(&out, content->dataset, &content->detections[i]));
-        if (out.length < FULL)
-            continue;
-        TRY(file_writer_write(&writer, out.data, out.length));
-        buffer_clear(&out);
-    }
-    TRY(buffer_puts(&out, "\n]\n"));
-    TRY(file_writer_write(&writer, out.data, out.length));
-    TRY(file_writer_commit(&writer));
-fail:
-    file_writer_abort(&writer);
-    buffer_free(&out);
-    return st;
-}
-
-/* ---- metrics ------------------------------------------------------------------------------ */
 
 /* In percent; null: nothing to measure. */
 static md_status put_percent(struct buffer *out, double fraction)
