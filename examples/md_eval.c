@@ -9,10 +9,13 @@
 static const char help[] =
     "Usage: md-eval --weights F --data SPEC [options]\n"
     "       md-eval --predictions RESULTS.json --data SPEC [options]\n"
+    "       md-eval --compare A.json B.json --data SPEC [options]\n"
     "Measures a model, or anybody's COCO results, on annotated data: average precision as COCO defines\n"
-    "it, confusions, and what went wrong.\n\n"
+    "it, how sure that is, confusions, and what went wrong. Or tells which of two results is better.\n\n"
     "  --weights F       .safetensors from md-train\n"
     "  --predictions F   a list of {\"image_id\", \"category_id\", \"bbox\", \"score\"}; no model is needed\n"
+    "  --compare A B     two such files: AP and AP50 of each, and of the difference with its interval\n"
+    "  --bootstrap N     resamples of the images for intervals of 95 %; 0: no intervals (1000)\n"
     "  --ignore-unknown  pass over results of images and categories that the data does not have\n"
     "  --data SPEC       csv:FILE.csv:IMAGE_DIR, coco:ANN.json[:IMAGE_DIR], voc:ROOT[:SPLIT],\n"
     "                    yolo:DATA.yaml[:SPLIT], toy:COUNT:SEED\n"
@@ -35,8 +38,9 @@ static const char help[] =
 
 /* In this order; the first that fails ends the run. */
 static eval_output *const outputs[] = {
-    eval_show_tables, eval_show_thresholds, eval_show_voc,    eval_store_thresholds,
-    eval_show_errors, eval_write_numbers,   eval_save_report, eval_draw_images};
+    eval_show_tables,   eval_show_intervals,   eval_show_thresholds,
+    eval_show_voc,      eval_store_thresholds, eval_show_errors,
+    eval_write_numbers, eval_save_report,      eval_draw_images};
 
 /* ---- options ------------------------------------------------------------------------------------- */
 
@@ -72,6 +76,8 @@ static int parse_number(struct cli *cli, struct eval_arguments *a, int option)
                                                                                         : CLI_USAGE;
     case 'n':
         return cli_int(cli, "--draw", optarg, 0, 1000000, &a->draw) ? -1 : CLI_USAGE;
+    case 'r':
+        return cli_int(cli, "--bootstrap", optarg, 0, 1000000, &a->resamples) ? -1 : CLI_USAGE;
     case 'e':
         return cli_int(cli, "--errors", optarg, 0, 10000, &a->errors) ? -1 : CLI_USAGE;
     case 't':
@@ -92,6 +98,9 @@ static int parse_option(struct cli *cli, struct eval_arguments *a, int option)
         return -1;
     case 'p':
         a->predictions = optarg;
+        return -1;
+    case 'c':
+        a->compare[0] = optarg;
         return -1;
     case 'd':
         a->data = optarg;
@@ -119,10 +128,33 @@ static int parse_option(struct cli *cli, struct eval_arguments *a, int option)
     }
 }
 
+/* Do they belong together? */
+static int check_arguments(const struct cli *cli, const struct eval_arguments *a)
+{
+    int sources = !!a->weights + !!a->predictions + !!a->compare[0];
+    if (!a->data || sources == 0)
+        return cli_usage(cli, "--data, and --weights, --predictions or --compare, are needed");
+    if (sources > 1)
+        return cli_usage(cli, "--weights, --predictions and --compare exclude each other");
+    if (a->weights && a->ignore_unknown)
+        return cli_usage(cli, "--ignore-unknown is for --predictions and --compare");
+    if (!a->weights && a->store_thresholds)
+        return cli_usage(cli, "--store-thresholds is for --weights");
+    if (a->compare[0] && !a->compare[1])
+        return cli_usage(cli, "--compare %s: a second file is needed", a->compare[0]);
+    if (a->compare[0] && a->resamples == 0)
+        return cli_usage(cli, "--compare needs resamples: --bootstrap 1 or more");
+    if (a->compare[0] && a->output)
+        return cli_usage(cli, "--compare writes no --output; --json F keeps its numbers");
+    return -1;
+}
+
 static int parse(struct cli *cli, struct eval_arguments *a, int argc, char **argv)
 {
     static const struct option options[] = {{"weights", required_argument, NULL, 'w'},
                                             {"predictions", required_argument, NULL, 'p'},
+                                            {"compare", required_argument, NULL, 'c'},
+                                            {"bootstrap", required_argument, NULL, 'r'},
                                             {"ignore-unknown", no_argument, NULL, 'u'},
                                             {"data", required_argument, NULL, 'd'},
                                             {"max-detections", required_argument, NULL, 'm'},
@@ -141,17 +173,11 @@ static int parse(struct cli *cli, struct eval_arguments *a, int argc, char **arg
         if (code >= 0)
             return code;
     }
+    if (a->compare[0] && optind < argc)
+        a->compare[1] = argv[optind++];
     if (optind < argc)
         return cli_usage(cli, "%s: no argument is wanted", argv[optind]);
-    if (!a->data || (!a->weights && !a->predictions))
-        return cli_usage(cli, "--data, and --weights or --predictions, are needed");
-    if (a->weights && a->predictions)
-        return cli_usage(cli, "--weights and --predictions exclude each other");
-    if (a->weights && a->ignore_unknown)
-        return cli_usage(cli, "--ignore-unknown is for --predictions");
-    if (a->predictions && a->store_thresholds)
-        return cli_usage(cli, "--store-thresholds is for --weights");
-    return -1;
+    return check_arguments(cli, a);
 }
 
 /* ---- the run ------------------------------------------------------------------------------------- */
@@ -165,6 +191,8 @@ static int run(struct eval_job *job)
     code = cli_context(job->cli, &job->context);
     if (code >= 0)
         return code;
+    if (job->arguments.compare[0])
+        return eval_compare(job);
     eval_source *source = job->arguments.weights ? eval_from_model : eval_from_file;
     md_status status = source(job);
     if (status >= 0)
@@ -184,11 +212,13 @@ int main(int argc, char **argv)
         .cli = &cli,
         .argc = argc,
         .argv = argv,
-        .arguments = {.threshold = 0.5f, .draw = 12, .errors = 24, .max_detections = 100}};
+        .arguments = {
+            .threshold = 0.5f, .draw = 12, .errors = 24, .max_detections = 100, .resamples = 1000}};
     cli_init(&cli, "md-eval", help);
     int code = parse(&cli, &job.arguments, argc, argv);
     if (code < 0)
         code = run(&job);
+    md_bootstrap_free(job.bootstrap);
     md_report_free(job.report);
     md_evaluator_free(job.evaluator);
     md_dataset_free(job.dataset);

@@ -7,11 +7,12 @@
 enum { EVAL_MOST_IOU = 32 };
 
 struct eval_arguments {
-    const char *weights, *predictions, *data; /* one of the first two is NULL */
+    const char *weights, *predictions, *compare[2]; /* one of the three ways is not NULL */
+    const char *data;
     const char *json, *output;
     float threshold;
     int   draw, errors; /* pictures */
-    int   max_detections;
+    int   max_detections, resamples;
     bool  ignore_unknown, strict;
     bool  best_threshold; /* `threshold` is known once the report is there */
     bool  voc, store_thresholds;
@@ -29,6 +30,7 @@ struct eval_job {
     md_dataset   *dataset;
     md_evaluator *evaluator;
     md_report    *report; /* there when the outputs are made */
+    md_bootstrap *bootstrap; /* from eval_show_intervals on; NULL: not asked for */
     double        seconds_per_image; /* of the model, without reading; 0 without one */
 };
 
@@ -44,8 +46,12 @@ md_status eval_open(struct eval_job *job);
 
 /* -1 to go on, else the exit code; the reason was printed. */
 typedef int eval_output(struct eval_job *job);
-eval_output eval_show_tables, eval_show_thresholds, eval_show_voc, eval_store_thresholds;
-eval_output eval_show_errors, eval_write_numbers, eval_save_report, eval_draw_images;
+eval_output eval_show_tables, eval_show_intervals, eval_show_thresholds, eval_show_voc;
+eval_output eval_store_thresholds, eval_show_errors, eval_write_numbers, eval_save_report;
+eval_output eval_draw_images;
+
+/* In place of all that: two files of results. Returns the exit code. */
+int eval_compare(struct eval_job *job);
 
 /* DIR/NAME below --output; the folders are made. false: the reason was printed. */
 bool eval_output_path(const struct eval_job *job, const char *name, char *out, size_t size);

@@ -67,7 +67,7 @@ int eval_write_numbers(struct eval_job *job)
         return -1;
     FILE *out = fopen(path, "w");
     if (out)
-        eval_write_json(out, job->report, job->dataset, job->seconds_per_image);
+        eval_write_json(out, job->report, job->dataset, job->bootstrap, job->seconds_per_image);
     if (out && fclose(out) == 0)
         return -1;
     fprintf(stderr, "%s: %s: %s\n", job->cli->program, path, strerror(errno));

@@ -236,7 +236,7 @@ static void put_text(FILE *out, const char *text)
 }
 
 void eval_write_json(FILE *out, const md_report *report, const md_dataset *dataset,
-                     double seconds_per_image)
+                     const md_bootstrap *bootstrap, double seconds_per_image)
 {
     const md_metrics *m = md_report_metrics(report);
     size_t n;
@@ -251,6 +251,7 @@ void eval_write_json(FILE *out, const md_report *report, const md_dataset *datas
     put_number(out, "AR1", m->ar1, ",\n");
     put_number(out, "AR10", m->ar10, ",\n");
     put_number(out, "AR100", m->ar100, ",\n");
+    eval_write_intervals(out, bootstrap);
     put_number(out, "seconds_per_image", seconds_per_image, ",\n");
     fputs("  \"classes\": [", out);
     for (int i = 0; i < md_dataset_class_count(dataset); i++) {

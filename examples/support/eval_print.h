@@ -26,7 +26,9 @@ void eval_put_cell(FILE *out, const char *text, int width);
 void eval_put_rule(FILE *out, int width, const char *end);
 int  eval_longer(int width, const char *text);
 
+/* `bootstrap` may be NULL: no intervals. */
 void eval_write_json(FILE *out, const md_report *report, const md_dataset *dataset,
-                     double seconds_per_image);
+                     const md_bootstrap *bootstrap, double seconds_per_image);
+void eval_write_intervals(FILE *out, const md_bootstrap *bootstrap);
 
 #endif

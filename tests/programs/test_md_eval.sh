@@ -83,7 +83,7 @@ expect_output "unless pycocotools is asked for" "12.624" dish --strict-pycocotoo
 # ---- wrong use -------------------------------------------------------------------------------------
 
 expect_exit "no data" 2 "--data" score "$found"
-expect_exit "neither model nor results" 2 "--weights or --predictions" "$bin/md-eval" --data "$truth"
+expect_exit "neither model nor results" 2 "--weights, --predictions or --compare" "$bin/md-eval" --data "$truth"
 expect_exit "both" 2 "exclude each other" score "$found" --weights w.safetensors --data "$truth"
 expect_exit "results that are not there" 3 "none.json" score "$top/none.json" --data "$truth"
 expect_exit "a folder" 3 "$top" score "$top" --data "$truth"
