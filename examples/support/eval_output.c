@@ -1,5 +1,6 @@
 /* eval_output.c - what md-eval makes of a report: tables, numbers for programs, drawn images. */
 #include <errno.h>
+#include <math.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -114,7 +115,8 @@ int eval_draw_images(struct eval_job *job)
         return -1;
     md_predictor *predictor = NULL;
     md_predict_options options = md_predict_options_default();
-    options.score_threshold = a->threshold;
+    /* what is at the threshold is drawn as it is counted; a predictor drops it */
+    options.score_threshold = a->threshold > 0.0f ? nextafterf(a->threshold, 0.0f) : 0.0f;
     md_status status = md_predictor_create(&predictor, job->model, &options);
     size_t count = md_dataset_count(job->dataset);
     for (size_t i = 0; status >= 0 && i < count && i < (size_t)a->draw; i++)

@@ -355,7 +355,34 @@ START_TEST(no_failed_allocation_leaks)
 }
 END_TEST
 
+/* A model with thresholds comes whole or not at all, and so does its predictor. */
+START_TEST(no_failed_allocation_of_a_stored_model_leaks)
+{
+    open_report(usual);
+    const char *path = stored_model("model.safetensors");
+    size_t live = atomic_load(&book.live);
+    md_status st = MD_ENOMEM;
+    for (size_t k = 0; st != MD_OK; k++) {
+        md_model *model = NULL;
+        md_predictor *predictor = NULL;
+        atomic_store(&book.failed, false);
+        atomic_store(&book.calls, 0);
+        book.fail_at = k;
+        st = md_model_load(&model, context, path);
+        if (st == MD_OK)
+            st = md_predictor_create(&predictor, model, NULL);
+        md_predictor_free(predictor);
+        md_model_free(model);
+        ck_assert_int_eq(st, atomic_load(&book.failed) ? MD_ENOMEM : MD_OK);
+        ck_assert_uint_eq(atomic_load(&book.live), live);
+    }
+    book.fail_at = SIZE_MAX;
+    close_report();
+}
+END_TEST
+
 SUITE("api/eval_curves", TEST(curves_are_read_back), TEST(voc_and_confusion_are_read_back),
       TEST(the_matrix_takes_the_best_score_when_asked), TEST(thresholds_stay_with_the_weights),
       TEST(storing_is_refused_with_a_reason), TEST(predictors_use_stored_thresholds),
-      TEST(evaluation_looks_below_stored_thresholds), TEST(no_failed_allocation_leaks))
+      TEST(evaluation_looks_below_stored_thresholds), TEST(no_failed_allocation_leaks),
+      SLOW(no_failed_allocation_of_a_stored_model_leaks, 120))
