@@ -131,8 +131,6 @@ static md_status list_all(md_errors *errors, struct memory *memory)
 
 md_status md_errors_create(md_errors **out, const md_report *report)
 {
-    static const struct error_options options = {
-        .iou = 0.5, .background = 0.1, .max_detections = 100};
     md_status st = MD_OK;
     md_errors *errors = NULL;
     TRY(GIVEN(out));
@@ -146,7 +144,7 @@ md_status md_errors_create(md_errors **out, const md_report *report)
     if (errors->count > 0)
         memcpy(errors->detections, report->detections, errors->count * sizeof *errors->detections);
     TRY(error_analyse(&errors->analysis, memory, errors->dataset->dataset, errors->detections,
-                      errors->count, &options));
+                      errors->count, &error_options_usual));
     TRY(list_all(errors, memory));
     *out = errors;
     return MD_OK;
@@ -202,7 +200,7 @@ uint64_t md_errors_count(const md_errors *errors, md_error_type type, int class_
 
 double md_errors_cost(const md_errors *errors, md_error_type type)
 {
-    if (!errors || !md_error_type_name(type) || errors->analysis.ap < 0)
+    if (!errors || !md_error_type_name(type))
         return -1;
     if (type == MD_ERROR_FALSE_POSITIVE)
         return errors->analysis.false_positive_cost;

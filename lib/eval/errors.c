@@ -41,6 +41,9 @@ struct analysis {
     double *precision;    /* [annotation_count] at each hit, by class */
 };
 
+const struct error_options error_options_usual = {
+    .iou = 0.5, .background = 0.1, .max_detections = 100};
+
 const char *error_type_name(enum error_type type)
 {
     static const char *const names[] = {
@@ -309,6 +312,8 @@ static double ap_after(struct analysis *analysis, int fix, double otherwise)
 static double cost_of(struct analysis *analysis, int fix)
 {
     double ap = analysis->out->ap;
+    if (ap < 0)
+        return -1;
     return fmax(ap_after(analysis, fix, ap) - ap, 0);
 }
 

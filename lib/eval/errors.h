@@ -24,10 +24,12 @@ enum error_type {
 #define ERROR_NOTHING UINT32_MAX /* no truth, no detection */
 
 struct error_options {
-    double iou;            /* that makes a hit: 0.5 */
-    double background;     /* up to which nothing is overlapped: 0.1 */
-    size_t max_detections; /* of an image, of all classes; those of lower score are ignored: 100 */
+    double iou;            /* that makes a hit */
+    double background;     /* up to which nothing is overlapped */
+    size_t max_detections; /* of an image, of all classes; those of lower score are ignored */
 };
+
+extern const struct error_options error_options_usual; /* 0.5, 0.1, 100 */
 
 struct typed_detection {
     enum error_type type;
@@ -43,7 +45,7 @@ struct typed_truth {
 /* Costs are AP at `iou` that is gained when all errors of one type are corrected and nothing else:
  * class and localisation errors become hits, one for each truth not found, the one with the best
  * score; the other ones and all of both, duplicate and background vanish; missed truths are not asked
- * for. Fractions, never below 0. */
+ * for. Fractions, never below 0; -1 where `ap` is. */
 struct error_analysis {
     struct memory          *memory;
     struct typed_detection *detections; /* [as given] */

@@ -8,8 +8,6 @@
 #include "suite.h"
 #include "support/failing_memory.h"
 
-static const struct error_options usual = {0.5, 0.1, 100};
-
 /* Sums of a few hundred fractions in another order. */
 static const double rounding = 1e-12;
 
@@ -88,7 +86,7 @@ START_TEST(each_type_once)
     const uint32_t meant[] = {0, 0, 1, 2, 3, ERROR_NOTHING, ERROR_NOTHING};
     const double ious[] = {95 / 105., 90 / 110., 1, 50 / 150., 50 / 150., 0, 0};
     struct dataset *dataset = make_dataset(&memory, truths, 5, 1, 2);
-    struct error_analysis analysis = analyse(&memory, dataset, found, 7, &usual);
+    struct error_analysis analysis = analyse(&memory, dataset, found, 7, &error_options_usual);
     for (size_t i = 0; i < 7; i++) {
         ck_assert_str_eq(error_type_name(analysis.detections[i].type), error_type_name(types[i]));
         ck_assert_uint_eq(analysis.detections[i].truth, meant[i]);
@@ -127,7 +125,7 @@ START_TEST(each_type_costs_what_its_correction_gains)
         {0, 0, {650, 0, 100, 100}, .5}, {0, 0, {0, 500, 100, 100}, .4},
     };
     struct dataset *dataset = make_dataset(&memory, truths, 4, 1, 2);
-    struct error_analysis analysis = analyse(&memory, dataset, found, 6, &usual);
+    struct error_analysis analysis = analyse(&memory, dataset, found, 6, &error_options_usual);
     const double half = 51 / 101.; /* recalls 0 to .50 */
     const double rest = 50 / 101.; /* recalls .51 to 1 */
     ck_assert_double_eq_tol(analysis.ap, half / 2, rounding);
@@ -160,7 +158,7 @@ START_TEST(false_positives_above_the_hits_cost_precision)
                                            {0, 0, {0, 0, 100, 99}, .7},
                                            {1, 0, {0, 0, 100, 100}, .6}};
     struct dataset *dataset = make_dataset(&memory, truths, 2, 2, 1);
-    struct error_analysis analysis = analyse(&memory, dataset, found, 4, &usual);
+    struct error_analysis analysis = analyse(&memory, dataset, found, 4, &error_options_usual);
     ck_assert_double_eq_tol(analysis.ap, .5, rounding); /* 1/2 and 2/4 */
     ck_assert_double_eq_tol(analysis.cost[ERROR_BACKGROUND], (51 + 50 * 2 / 3.) / 101 - .5,
                             rounding);
@@ -203,7 +201,7 @@ START_TEST(boundaries_go_to_the_type_that_is_tried_first)
     for (size_t i = 0; i < COUNT; i++)
         found[i] = cases[i].detection;
     struct dataset *dataset = make_dataset(&memory, truths, 4, 1, 2);
-    struct error_analysis analysis = analyse(&memory, dataset, found, COUNT, &usual);
+    struct error_analysis analysis = analyse(&memory, dataset, found, COUNT, &error_options_usual);
     for (size_t i = 0; i < COUNT; i++) {
         ck_assert_msg(analysis.detections[i].type == cases[i].type, "detection %zu is %s", i,
                       error_type_name(analysis.detections[i].type));
@@ -222,7 +220,7 @@ START_TEST(ties_go_to_the_first_detection_and_the_last_truth)
     const struct eval_detection found[] = {
         {0, 0, {0, 0, 100, 40}, .5}, {0, 0, {0, 0, 100, 30}, .5}, {0, 0, {0, 0, 100, 90}, .5}};
     struct dataset *dataset = make_dataset(&memory, truths, 2, 1, 1);
-    struct error_analysis analysis = analyse(&memory, dataset, found, 3, &usual);
+    struct error_analysis analysis = analyse(&memory, dataset, found, 3, &error_options_usual);
     ck_assert_int_eq(analysis.detections[2].type, ERROR_NONE);
     ck_assert_uint_eq(analysis.detections[2].truth, 1);
     /* both mean the later truth, which is taken: the first truth is missed */
@@ -231,7 +229,7 @@ START_TEST(ties_go_to_the_first_detection_and_the_last_truth)
     ck_assert_uint_eq(analysis.counts[ERROR_MISSED], 1);
     error_analysis_free(&analysis);
     /* without it, they cover that one: of equal scores, the first */
-    analysis = analyse(&memory, dataset, found, 2, &usual);
+    analysis = analyse(&memory, dataset, found, 2, &error_options_usual);
     ck_assert_int_eq(analysis.truths[1].type, ERROR_COVERED);
     ck_assert_uint_eq(analysis.truths[1].detection, 0);
     done(&memory, dataset, &analysis);
@@ -269,15 +267,15 @@ START_TEST(nothing_at_all_costs_nothing)
     const struct truth truth = {0, 0, {0, 0, 100, 100}, false};
     const struct eval_detection found = {0, 0, {0, 0, 100, 100}, .5};
     struct dataset *dataset = make_dataset(&memory, NULL, 0, 1, 1);
-    struct error_analysis analysis = analyse(&memory, dataset, &found, 1, &usual);
+    struct error_analysis analysis = analyse(&memory, dataset, &found, 1, &error_options_usual);
     ck_assert_double_eq(analysis.ap, -1);
     ck_assert_uint_eq(analysis.counts[ERROR_BACKGROUND], 1);
     for (int type = 0; type < ERROR_TYPES; type++)
-        ck_assert_double_eq(analysis.cost[type], 0);
+        ck_assert_double_eq(analysis.cost[type], -1);
     done(&memory, dataset, &analysis);
     /* no detections: with nothing asked for any more there is no mean to compare with */
     dataset = make_dataset(&memory, &truth, 1, 1, 1);
-    analysis = analyse(&memory, dataset, NULL, 0, &usual);
+    analysis = analyse(&memory, dataset, NULL, 0, &error_options_usual);
     ck_assert_double_eq(analysis.ap, 0);
     ck_assert_uint_eq(analysis.counts[ERROR_MISSED], 1);
     ck_assert_double_eq(analysis.cost[ERROR_MISSED], 0);
@@ -319,10 +317,12 @@ START_TEST(nonsense_is_refused)
                                            {0, 0, {0, 0, INFINITY, 1}, .5},
                                            {0, 0, {0, 0, 1, 1}, NAN}};
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++)
-        ck_assert_int_eq(error_analyse(&analysis, &memory, dataset, &wrong[i], 1, &usual),
-                         MD_EINVAL);
-    ck_assert_int_eq(error_analyse(&analysis, &memory, dataset, wrong, SIZE_MAX, &usual),
-                     MD_EINVAL);
+        ck_assert_int_eq(
+            error_analyse(&analysis, &memory, dataset, &wrong[i], 1, &error_options_usual),
+            MD_EINVAL);
+    ck_assert_int_eq(
+        error_analyse(&analysis, &memory, dataset, wrong, SIZE_MAX, &error_options_usual),
+        MD_EINVAL);
     dataset_free(dataset);
     ck_assert_uint_eq(atomic_load(&memory.live_blocks), 0);
 }
@@ -410,7 +410,7 @@ START_TEST(ap_is_that_of_the_evaluation)
         struct dataset *dataset =
             make_dataset(&memory, boxes->truths, boxes->truth_count, boxes->images, boxes->classes);
         struct error_analysis analysis =
-            analyse(&memory, dataset, boxes->found, boxes->found_count, &usual);
+            analyse(&memory, dataset, boxes->found, boxes->found_count, &error_options_usual);
         struct coco_result coco;
         ck_assert_int_eq(coco_evaluate(&coco, &memory, dataset, boxes->found, boxes->found_count),
                          MD_OK);
@@ -466,7 +466,7 @@ START_TEST(types_and_costs_are_those_of_tide)
         struct dataset *dataset =
             make_dataset(&memory, boxes->truths, boxes->truth_count, boxes->images, boxes->classes);
         struct error_analysis analysis =
-            analyse(&memory, dataset, boxes->found, boxes->found_count, &usual);
+            analyse(&memory, dataset, boxes->found, boxes->found_count, &error_options_usual);
         ck_assert_double_eq_tol(100 * analysis.ap, golden[i].percent[0], 100 * rounding);
         for (int type = 0; type < ERROR_TYPES; type++) {
             ck_assert_uint_eq(analysis.counts[type], golden[i].counts[type]);
@@ -495,7 +495,8 @@ START_TEST(no_failed_allocation_leaks)
         struct failing_memory failing;
         struct error_analysis analysis;
         failing_memory_init(&failing, k);
-        md_status st = error_analyse(&analysis, &failing.memory, dataset, found, 2, &usual);
+        md_status st =
+            error_analyse(&analysis, &failing.memory, dataset, found, 2, &error_options_usual);
         if (st == MD_OK)
             error_analysis_free(&analysis);
         failing_memory_check(&failing, st);
