@@ -75,15 +75,13 @@ fail:
 
 static md_status analyse_errors(struct saving *saving)
 {
-    static const struct error_options options = {
-        .iou = 0.5, .background = 0.1, .max_detections = 100};
     md_status st = MD_OK;
     const md_report *report = saving->report;
     const struct dataset *dataset = report->dataset->dataset;
     const struct gallery_source source = {dataset, report->detections, report->count,
                                           &saving->errors};
     TRY(error_analyse(&saving->errors, saving->memory, dataset, report->detections, report->count,
-                      &options));
+                      &error_options_usual));
     saving->content.errors = &saving->errors;
     TRY(gallery_write(&saving->gallery, saving->memory, &report->dataset->context->log, &source,
                       saving->folder, saving->options.pictures));

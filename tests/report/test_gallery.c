@@ -67,9 +67,9 @@ static struct dataset *make_dataset(struct memory *memory, const char *first, co
 
 static struct error_analysis analyse(struct memory *memory, const struct dataset *dataset)
 {
-    const struct error_options options = {.5, .1, 100};
     struct error_analysis errors;
-    ck_assert_int_eq(error_analyse(&errors, memory, dataset, found, FOUND, &options), MD_OK);
+    ck_assert_int_eq(error_analyse(&errors, memory, dataset, found, FOUND, &error_options_usual),
+                     MD_OK);
     return errors;
 }
 

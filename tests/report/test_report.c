@@ -195,7 +195,7 @@ static void check_metrics(const struct evaluated *evaluated, const char *path)
         expect_key("count");
         ck_assert_int_eq(json.integer, (int64_t)evaluated->errors.counts[i]);
         expect_key("cost");
-        expect_value(100.0 * evaluated->errors.cost[i], true);
+        expect_value(100.0 * evaluated->errors.cost[i], evaluated->errors.cost[i] >= 0.0);
         OK(json_next(&json));
     }
     OK(json_next(&json));

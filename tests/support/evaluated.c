@@ -86,7 +86,6 @@ static void find_all(struct evaluated *out)
 
 void evaluated_make(struct evaluated *out, struct memory *memory, struct dataset *dataset)
 {
-    static const struct error_options usual = {0.5, 0.1, 100};
     size_t side = (size_t)dataset->class_count + 1;
     *out = (struct evaluated){.memory = memory, .dataset = dataset};
     MUST(memory_zeroed(memory, &out->detections,
@@ -98,7 +97,8 @@ void evaluated_make(struct evaluated *out, struct memory *memory, struct dataset
     MUST(
         confusion_matrix(out->confusion, memory, dataset, out->detections, out->count, 0.5f, 0.5f));
     MUST(curves_create(&out->curves, memory, dataset, out->detections, out->count, 100));
-    MUST(error_analyse(&out->errors, memory, dataset, out->detections, out->count, &usual));
+    MUST(error_analyse(&out->errors, memory, dataset, out->detections, out->count,
+                       &error_options_usual));
     out->content = (struct report_content){.title = "Evaluation",
                                            .dataset = dataset,
                                            .detections = out->detections,
