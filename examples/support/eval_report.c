@@ -58,6 +58,7 @@ static md_status save(struct eval_job *job, const char *title, const char *comma
     options.title = title;
     options.facts = facts;
     options.pictures = (size_t)a->errors;
+    options.resamples = a->resamples;
     return md_report_save(job->report, a->output, &options);
 }
 

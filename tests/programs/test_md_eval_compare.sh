@@ -53,6 +53,12 @@ expect_ok "an interval in JSON" grep -q '"AP50_interval": \[0\.[0-9]*, [01]\.*[0
 without() { ! evaluate --predictions "$top/a.json" --bootstrap 0 --json "$top/less.json" | grep interval &&
     ! grep interval "$top/less.json"; }
 expect_ok "no intervals" without
+report() { # resamples
+    evaluate --predictions "$top/a.json" --bootstrap "$1" --output "$top/report" --errors 0 > /dev/null &&
+        cat "$top/report/metrics.json"
+}
+expect_output "the report's intervals" '"resamples": 30' report 30
+expect_output "a report without intervals" '"bbox/AP": null' report 0
 
 # ---- two files ----------------------------------------------------------------------------------
 
