@@ -103,6 +103,7 @@ static md_status save(struct saving *saving)
         .detections = report->detections,
         .count = report->count,
         .coco = &report->coco,
+        .rules = &report->coco_options,
         .confusion = report->confusion,
         .score = report->confusion_score,
         .iou = (double)report->options.confusion_iou,

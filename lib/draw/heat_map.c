@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "core/error.h"
-#include "core/strings.h"
 #include "draw/plot_list.h"
 
 /* Pixels. */
@@ -42,28 +41,6 @@ void heat_map_format(char text[8], uint64_t count)
 
 /* ---- names -------------------------------------------------------------------------------- */
 
-/* As much of the name as the room holds, with dots where something is missing. */
-static void cut_name(char out[NAME_BYTES], const char *name, float size, float room)
-{
-    size_t length = strlen(name), used = 0;
-    if (length < NAME_BYTES && draw_text_width(name, size) <= room) {
-        memcpy(out, name, length + 1);
-        return;
-    }
-    while (used < length) {
-        size_t step = utf8_length(name + used, length - used);
-        step = step ? step : 1;
-        if (used + step + 4 > NAME_BYTES)
-            break;
-        memcpy(out + used, name + used, step);
-        memcpy(out + used + step, "...", 4);
-        if (draw_text_width(out, size) > room)
-            break;
-        used += step;
-    }
-    memcpy(out + used, "...", 4);
-}
-
 static float widest_name(const struct heat_map *map, float size)
 {
     float widest = 0.0f;
@@ -80,7 +57,7 @@ static md_status add_names(struct plot_list *list, const struct layout *layout,
     float room = longest_name / 1.1f;
     for (size_t i = 0; i < map->count; i++) {
         float middle = ((float)i + 0.5f) * layout->cell;
-        cut_name(name, map->names[i], layout->name, room);
+        draw_fit_text(name, NAME_BYTES, map->names[i], room, layout->name);
         TRY(plot_add_text(list, layout->left - 8.0f, layout->top + middle - layout->name * 0.5f,
                           name, layout->name, PLOT_RIGHT, plot_ink));
         if (layout->upwards) {
@@ -147,8 +124,8 @@ static md_status add_cell(struct plot_list *list, const struct layout *layout,
     float y = layout->top + (float)i * layout->cell;
     if (count) {
         char row[NAME_BYTES], column[NAME_BYTES];
-        cut_name(row, map->names[i], text_size, 1e6f);
-        cut_name(column, map->names[j], text_size, 1e6f);
+        draw_fit_text(row, NAME_BYTES, map->names[i], 1e6f, text_size);
+        draw_fit_text(column, NAME_BYTES, map->names[j], 1e6f, text_size);
         snprintf(words, sizeof words, "%s: %s, %s: %s, %" PRIu64 " of %" PRIu64, map->row_label,
                  row, map->column_label, column, count, sum);
         TRY(plot_add_rect(list, x, y, x + layout->cell, y + layout->cell,

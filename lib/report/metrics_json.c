@@ -18,7 +18,7 @@ static md_status put_metrics(struct buffer *out, const struct report_content *co
     struct report_metric metrics[REPORT_METRICS];
     struct buffer name;
     buffer_init(&name, out->memory);
-    summary_metrics(metrics, &content->coco->metrics);
+    summary_metrics(metrics, &content->coco->metrics, content->rules);
     for (int i = 0; i < REPORT_METRICS; i++) {
         TRY(buffer_printf(out, "  \"bbox/%s\": ", metrics[i].name));
         TRY(put_percent(out, metrics[i].value));

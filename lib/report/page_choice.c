@@ -53,22 +53,38 @@ fail:
 
 /* ---- what --------------------------------------------------------------------------------- */
 
+static md_status put_rules(struct page *page)
+{
+    md_status st = MD_OK;
+    const struct coco_options *rules = page->content->rules;
+    TRY(page_put(page, "<p>AP and AR are those of COCO, computed as pycocotools does, at IoU "));
+    for (int i = 0; i < rules->threshold_count; i++) {
+        TRY(page_put(page, i ? ", " : ""));
+        TRY(page_fixed(page, rules->thresholds[i], 2));
+    }
+    TRY(page_put(page, ": at most "));
+    TRY(page_count(page, (uint64_t)rules->limits[COCO_LIMITS - 1]));
+    TRY(page_put(page,
+                 " detections of a class in an image, precision at 101 steps of recall, crowds "
+                 "count neither way. A dash stands where there is nothing to measure.</p>\n"));
+fail:
+    return st;
+}
+
 static md_status put_definitions(struct page *page)
 {
     md_status st = MD_OK;
-    TRY(page_put(
-        page,
-        "<h3>How the numbers are made</h3>\n"
-        "<p>AP and AR are those of COCO, computed as pycocotools does: at most 100 detections of a "
-        "class in an image, precision at 101 steps of recall, crowds count neither way. A dash "
-        "stands where there is nothing to measure.</p>\n"
-        "<p>Confusions: detections and objects are paired one to one, whatever their classes, the "
-        "pair of the highest IoU first; what is left over on either side was confused with "
-        "nothing.</p>\n"));
+    TRY(page_put(page, "<h3>How the numbers are made</h3>\n"));
+    TRY(put_rules(page));
+    TRY(page_put(page,
+                 "<p>Confusions: detections and objects are paired one to one, whatever their "
+                 "classes, the pair of the highest IoU first; what is left over on either "
+                 "side was confused with nothing.</p>\n"));
     if (page->content->resamples) {
         TRY(page_put(page, "<p>Intervals: the images were drawn again with replacement "));
         TRY(page_count(page, page->content->resamples));
-        TRY(page_put(page, " times; 95&#8239;% of the values lie inside.</p>\n"));
+        TRY(page_put(page, " times; 95&#8239;% of the values lie inside, once "
+                           "their mean is moved to the value itself.</p>\n"));
     }
     if (page->content->errors)
         TRY(page_put(page, "<p>Kinds of mistakes are those of TIDE (Bolya et al., 2020), at IoU "

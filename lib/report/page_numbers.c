@@ -84,7 +84,7 @@ md_status page_put_headline(struct page *page)
     const struct report_metric counts[2] = {
         {"Precision", "of the detections are right", all.precision},
         {"Recall", "of the objects are found", all.recall}};
-    summary_metrics(metrics, &content->coco->metrics);
+    summary_metrics(metrics, &content->coco->metrics, content->rules);
     TRY(page_open_section(page, "good", "How good is it?"));
     TRY(page_put(page, "<div class=\"tiles\">\n"));
     TRY(put_tile(page, &metrics[0], &content->ap));

@@ -22,6 +22,7 @@ struct report_content {
     const struct eval_detection *detections; /* [count] */
     size_t                       count;
     const struct coco_result    *coco;
+    const struct coco_options   *rules;      /* that it was made by */
     const uint64_t              *confusion;  /* [classes + 1, classes + 1], as confusion_matrix has it */
     double                       score, iou; /* of the confusion matrix */
     struct report_interval       ap, ap50;

@@ -1,25 +1,42 @@
 /* summary.c - precision, recall and the largest confusions from the confusion matrix. */
 #include "report/summary.h"
 
+#include <math.h>
+#include <stdio.h>
 #include <string.h>
 
-void summary_metrics(struct report_metric out[REPORT_METRICS], const struct coco_metrics *metrics)
+static int hundredths(double value)
+{
+    return (int)lround(100.0 * value);
+}
+
+void summary_metrics(struct report_metric out[REPORT_METRICS], const struct coco_metrics *metrics,
+                     const struct coco_options *rules)
 {
     const struct report_metric all[REPORT_METRICS] = {
-        {"AP", "mean over IoU 0.50 to 0.95", metrics->ap},
+        {"AP", "", metrics->ap},
         {"AP50", "at IoU 0.50", metrics->ap50},
         {"AP75", "at IoU 0.75", metrics->ap75},
         {"APs", "small objects, up to 32 x 32 pixels", metrics->ap_small},
         {"APm", "medium objects, up to 96 x 96 pixels", metrics->ap_medium},
         {"APl", "large objects", metrics->ap_large},
-        {"AR1", "recall with 1 detection per image", metrics->ar1},
-        {"AR10", "recall with 10 detections per image", metrics->ar10},
-        {"AR100", "recall with 100 detections per image", metrics->ar100},
+        {"AR1", "", metrics->ar1},
+        {"AR10", "", metrics->ar10},
+        {"AR100", "", metrics->ar100},
         {"ARs", "recall of small objects", metrics->ar_small},
         {"ARm", "recall of medium objects", metrics->ar_medium},
         {"ARl", "recall of large objects", metrics->ar_large},
     };
     memcpy(out, all, sizeof all);
+    int low = hundredths(rules->thresholds[0]);
+    int high = hundredths(rules->thresholds[rules->threshold_count - 1]);
+    snprintf(out[0].words, REPORT_WORDS, "mean over IoU %d.%02d to %d.%02d", low / 100, low % 100,
+             high / 100, high % 100);
+    if (rules->threshold_count == 1)
+        snprintf(out[0].words, REPORT_WORDS, "at IoU %d.%02d", low / 100, low % 100);
+    for (int i = 0; i < COCO_LIMITS; i++)
+        snprintf(out[6 + i].words, REPORT_WORDS, "recall with %d detection%s per image",
+                 rules->limits[i], rules->limits[i] == 1 ? "" : "s");
 }
 
 /* ---- counts ------------------------------------------------------------------------------- */

@@ -4,15 +4,16 @@
 
 #include "report/report.h"
 
-enum { REPORT_METRICS = 12 };
+enum { REPORT_METRICS = 12, REPORT_WORDS = 64 };
 
 struct report_metric {
-    const char *name;  /* "APs" */
-    const char *words; /* "small objects: below 32 x 32 pixels" */
-    double      value; /* -1: nothing to measure */
+    const char *name;                /* "APs" */
+    char        words[REPORT_WORDS]; /* "small objects, up to 32 x 32 pixels" */
+    double      value;               /* -1: nothing to measure */
 };
 
-void summary_metrics(struct report_metric out[REPORT_METRICS], const struct coco_metrics *metrics);
+void summary_metrics(struct report_metric out[REPORT_METRICS], const struct coco_metrics *metrics,
+                     const struct coco_options *rules);
 
 /* Of a confusion matrix, of one class or of all. */
 struct summary_counts {

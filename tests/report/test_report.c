@@ -142,7 +142,7 @@ static void expect_value(double wanted, bool defined)
 static void check_metrics(const struct evaluated *evaluated, const char *path)
 {
     struct report_metric metrics[REPORT_METRICS];
-    summary_metrics(metrics, &evaluated->coco.metrics);
+    summary_metrics(metrics, &evaluated->coco.metrics, evaluated->content.rules);
     open_json(path);
     for (int i = 0; i < REPORT_METRICS; i++) {
         char name[32];

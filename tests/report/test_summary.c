@@ -68,11 +68,20 @@ START_TEST(metrics_keep_their_names)
     static const char *const wanted[REPORT_METRICS] = {"AP",  "AP50", "AP75",  "APs", "APm", "APl",
                                                        "AR1", "AR10", "AR100", "ARs", "ARm", "ARl"};
     struct report_metric metrics[REPORT_METRICS];
-    summary_metrics(metrics, &numbers);
+    struct coco_options rules = coco_options_default();
+    summary_metrics(metrics, &numbers, &rules);
+    ck_assert_str_eq(metrics[0].words, "mean over IoU 0.50 to 0.95");
+    ck_assert_str_eq(metrics[6].words, "recall with 1 detection per image");
+    ck_assert_str_eq(metrics[8].words, "recall with 100 detections per image");
     for (int i = 0; i < REPORT_METRICS; i++) {
         ck_assert_str_eq(metrics[i].name, wanted[i]);
         ck_assert_double_eq(metrics[i].value, i + 1);
     }
+    rules.threshold_count = 1;
+    rules.limits[2] = 300;
+    summary_metrics(metrics, &numbers, &rules);
+    ck_assert_str_eq(metrics[0].words, "at IoU 0.50");
+    ck_assert_str_eq(metrics[8].words, "recall with 300 detections per image");
 }
 END_TEST
 

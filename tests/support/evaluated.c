@@ -87,7 +87,8 @@ static void find_all(struct evaluated *out)
 void evaluated_make(struct evaluated *out, struct memory *memory, struct dataset *dataset)
 {
     size_t side = (size_t)dataset->class_count + 1;
-    *out = (struct evaluated){.memory = memory, .dataset = dataset};
+    *out =
+        (struct evaluated){.memory = memory, .dataset = dataset, .rules = coco_options_default()};
     MUST(memory_zeroed(memory, &out->detections,
                        2 * dataset->annotation_count + 2 * dataset->image_count,
                        sizeof *out->detections));
@@ -104,6 +105,7 @@ void evaluated_make(struct evaluated *out, struct memory *memory, struct dataset
                                            .detections = out->detections,
                                            .count = out->count,
                                            .coco = &out->coco,
+                                           .rules = &out->rules,
                                            .confusion = out->confusion,
                                            .score = 0.5,
                                            .iou = 0.5,

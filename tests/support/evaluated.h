@@ -10,6 +10,7 @@ struct evaluated {
     struct eval_detection *detections;
     size_t                 count;
     struct coco_result     coco;
+    struct coco_options    rules;
     uint64_t              *confusion;
     struct curves          curves;
     struct error_analysis  errors;
