@@ -46,6 +46,7 @@ const char *const page_style[] = {
     "tfoot th,tfoot td{font-weight:600!important;border-bottom:0}\n",
     ".bar span{display:inline-block;vertical-align:-2px;width:84px;height:14px;margin-right:8px;"
     "background:var(--track);border-radius:3px;overflow:hidden}\n",
+    ".bar span,.bar i{print-color-adjust:exact;-webkit-print-color-adjust:exact}\n",
     ".bar i{display:block;height:100%;background:var(--bar)}\n",
     ".gallery{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,220px),1fr));"
     "gap:12px;margin:0;padding:0;list-style:none}\n",
