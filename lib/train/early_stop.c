@@ -93,6 +93,12 @@ static md_status read_number(struct json *json, struct early_stop *out, int fiel
     return MD_OK;
 }
 
+/* Who only looks into a checkpoint watches nothing. */
+static bool is_other(const struct early_stop *stop, const char *metric)
+{
+    return stop->metric && strcmp(metric, stop->metric) != 0;
+}
+
 /* The value of the current key; *field becomes its bit. */
 static md_status read_field(struct json *json, struct early_stop *out, int *field)
 {
@@ -105,7 +111,7 @@ static md_status read_field(struct json *json, struct early_stop *out, int *fiel
         return read_number(json, out, *field);
     if (json->token != JSON_STRING)
         return json_fail(json, "a name is wanted");
-    out->other_metric = strcmp(json->text.data, out->metric) != 0;
+    out->other_metric = is_other(out, json->text.data);
 fail:
     return st;
 }
@@ -118,7 +124,7 @@ md_status early_stop_restore(struct early_stop *stop, struct memory *memory, con
     int seen = 0;
     int field = 0;
     /* Before there was a choice, nothing was written about it. */
-    read.other_metric = strcmp(stop->metric, "val_loss") != 0;
+    read.other_metric = is_other(stop, "val_loss");
     json_open(&json, memory, "early-stop state", text, strlen(text));
     TRY(json_next(&json));
     if (json.token != JSON_OBJECT_BEGIN)

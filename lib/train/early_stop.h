@@ -11,7 +11,7 @@
  * by more than min_delta, so that many small gains add up. A value that is not finite is never
  * better. */
 struct early_stop {
-    const char *metric;      /* what is watched; kept */
+    const char *metric;      /* what is watched; kept; NULL: nothing, the state is only read */
     bool    lower_is_better;
     double  min_delta;
     int64_t patience; /* checks without progress that are too many; 0: never stop */

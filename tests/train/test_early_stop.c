@@ -100,6 +100,21 @@ START_TEST(state_survives_as_text)
 }
 END_TEST
 
+START_TEST(who_watches_nothing_reads_any_state)
+{
+    static const char *const TEXTS[] = {"{\"metric\": \"bbox/AP\", \"without_progress\": 3}",
+                                        "{\"without_progress\": 3}"};
+    struct memory memory;
+    memory_init(&memory, NULL);
+    for (int i = 0; i < 2; i++) {
+        struct early_stop stop = {0};
+        ck_assert_int_eq(early_stop_restore(&stop, &memory, TEXTS[i]), MD_OK);
+        ck_assert_int_eq(stop.without_progress, 3);
+        ck_assert(!stop.other_metric);
+    }
+}
+END_TEST
+
 START_TEST(bad_state_is_refused_and_changes_nothing)
 {
     static const char *const TEXTS[] = {"",
@@ -130,4 +145,4 @@ SUITE("train/early_stop", TEST(best_is_strictly_better),
       TEST(patience_counts_checks_without_progress),
       TEST(small_gains_are_best_but_no_progress_until_they_add_up),
       TEST(what_is_not_finite_never_improves), TEST(state_survives_as_text),
-      TEST(bad_state_is_refused_and_changes_nothing))
+      TEST(who_watches_nothing_reads_any_state), TEST(bad_state_is_refused_and_changes_nothing))
