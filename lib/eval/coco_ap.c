@@ -61,24 +61,6 @@ md_status coco_options_check(const struct coco_options *options)
 
 /* ---- dealing out --------------------------------------------------------------------------------- */
 
-static md_status check_detection(const struct dataset *dataset,
-                                 const struct eval_detection *detection, size_t index)
-{
-    bool finite = isfinite(detection->score);
-    for (int i = 0; i < 4; i++)
-        finite = finite && isfinite(detection->box[i]);
-    if (!finite)
-        return ERROR(MD_EINVAL, "detection %zu has a box or score that is not finite", index);
-    if (detection->image >= dataset->image_count || detection->class_id < 0 ||
-        detection->class_id >= dataset->class_count)
-        return ERROR(
-            MD_EINVAL,
-            "detection %zu is of image %u and class %d; the data set has %zu images and %d classes",
-            index, detection->image, detection->class_id, dataset->image_count,
-            dataset->class_count);
-    return MD_OK;
-}
-
 static md_status reserve_dealt(struct evaluation *eval, struct dealt *dealt, size_t count)
 {
     size_t classes = (size_t)eval->dataset->class_count;
@@ -117,7 +99,7 @@ static md_status deal_detections(struct evaluation *eval, size_t count)
                      UINT32_MAX);
     st = reserve_dealt(eval, dealt, count);
     for (size_t i = 0; i < count && st == MD_OK; i++) {
-        st = check_detection(eval->dataset, &eval->detections[i], i);
+        st = eval_detection_check(eval->dataset, &eval->detections[i], i);
         if (st == MD_OK)
             dealt->first[eval->detections[i].class_id]++;
     }

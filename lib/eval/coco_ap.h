@@ -12,6 +12,10 @@ struct eval_detection {
     double   score;
 };
 
+/* MD_EINVAL naming detection `index` when it is of no image or class of the data set, or not finite. */
+md_status eval_detection_check(const struct dataset *dataset, const struct eval_detection *detection,
+                               size_t index);
+
 enum { COCO_MOST_THRESHOLDS = 32, COCO_LIMITS = 3 };
 
 struct coco_options {

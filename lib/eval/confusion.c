@@ -140,14 +140,10 @@ static md_status keep_detections(struct confusion *confusion, size_t count, doub
     const struct dataset *dataset = confusion->dataset;
     for (size_t i = 0; i < count; i++) {
         const struct eval_detection *detection = &confusion->detections[i];
-        if (detection->image >= dataset->image_count || detection->class_id < 0 ||
-            detection->class_id >= dataset->class_count)
-            return ERROR(
-                MD_EINVAL,
-                "detection %zu is of image %u and class %d; the data set has %zu images and %d classes",
-                i, detection->image, detection->class_id, dataset->image_count,
-                dataset->class_count);
-        if (detection->score >= (double)score)
+        md_status st = eval_detection_check(dataset, detection, i);
+        if (st < 0)
+            return st;
+        if (detection->score >= score)
             confusion->kept[confusion->kept_count++] =
                 (struct by_image){detection->image, (uint32_t)i};
     }

@@ -73,24 +73,6 @@ static int by_score(const void *left, const void *right)
     return (a->index > b->index) - (a->index < b->index);
 }
 
-static md_status check_detection(const struct dataset *dataset,
-                                 const struct eval_detection *detection, size_t index)
-{
-    bool finite = isfinite(detection->score);
-    for (int i = 0; i < 4; i++)
-        finite = finite && isfinite(detection->box[i]);
-    if (!finite)
-        return ERROR(MD_EINVAL, "detection %zu has a box or score that is not finite", index);
-    if (detection->image >= dataset->image_count || detection->class_id < 0 ||
-        detection->class_id >= dataset->class_count)
-        return ERROR(
-            MD_EINVAL,
-            "detection %zu is of image %u and class %d; the data set has %zu images and %d classes",
-            index, detection->image, detection->class_id, dataset->image_count,
-            dataset->class_count);
-    return MD_OK;
-}
-
 /* Sorts, and takes out what is beyond the limit of its image. */
 static md_status order_detections(struct analysis *analysis, struct memory *memory, size_t count)
 {
@@ -100,7 +82,7 @@ static md_status order_detections(struct analysis *analysis, struct memory *memo
     TRY(memory_zeroed(memory, &of_image, analysis->dataset->image_count, sizeof *of_image));
     for (size_t i = 0; i < count; i++) {
         const struct eval_detection *detection = &analysis->detections[i];
-        TRY(check_detection(analysis->dataset, detection, i));
+        TRY(eval_detection_check(analysis->dataset, detection, i));
         order[i] = (struct ranked){detection->score, detection->image, (uint32_t)i};
         analysis->out->detections[i] = (struct typed_detection){ERROR_IGNORED, ERROR_NOTHING, 0};
     }

@@ -3,7 +3,6 @@
 
 #include <math.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "core/error.h"
 
@@ -56,24 +55,6 @@ static int by_score_then_place(const void *left, const void *right)
 
 /* ---- members --------------------------------------------------------------------------------- */
 
-static md_status check_detection(const struct dataset *dataset,
-                                 const struct eval_detection *detection, size_t index)
-{
-    bool finite = isfinite(detection->score);
-    for (int i = 0; i < 4; i++)
-        finite = finite && isfinite(detection->box[i]);
-    if (!finite)
-        return ERROR(MD_EINVAL, "detection %zu has a box or score that is not finite", index);
-    if (detection->image >= dataset->image_count || detection->class_id < 0 ||
-        detection->class_id >= dataset->class_count)
-        return ERROR(
-            MD_EINVAL,
-            "detection %zu is of image %u and class %d; the data set has %zu images and %d classes",
-            index, detection->image, detection->class_id, dataset->image_count,
-            dataset->class_count);
-    return MD_OK;
-}
-
 static md_status sort_detections(struct judging *judging, size_t count)
 {
     md_status st = MD_OK;
@@ -83,7 +64,7 @@ static md_status sort_detections(struct judging *judging, size_t count)
     TRY(memory_alloc(judging->memory, &found->items, count, sizeof *found->items));
     for (size_t i = 0; i < count; i++) {
         const struct eval_detection *detection = &judging->detections[i];
-        TRY(check_detection(judging->dataset, detection, i));
+        TRY(eval_detection_check(judging->dataset, detection, i));
         found->items[i] = (struct member){.score = detection->score,
                                           .class_id = detection->class_id,
                                           .image = detection->image,

@@ -1,4 +1,5 @@
 /* test_confusion.c - the confusion matrix: pairs by overlap, misses, false alarms, crowds. */
+#include <math.h>
 #include <string.h>
 
 #include "core/error.h"
@@ -140,10 +141,12 @@ END_TEST
 START_TEST(detections_of_nowhere_are_refused)
 {
     struct dataset *dataset = make_dataset();
-    const struct eval_detection wrong[] = {
-        {2, 0, {0, 0, 9, 9}, .9}, {0, 2, {0, 0, 9, 9}, .9}, {0, -1, {0, 0, 9, 9}, .9}};
+    const struct eval_detection wrong[] = {{2, 0, {0, 0, 9, 9}, .9},
+                                           {0, 2, {0, 0, 9, 9}, .9},
+                                           {0, -1, {0, 0, 9, 9}, .9},
+                                           {0, 0, {0, 0, 9, NAN}, .9}};
     uint64_t matrix[SIDE * SIDE];
-    for (int i = 0; i < 3; i++)
+    for (int i = 0; i < 4; i++)
         ck_assert_int_eq(confusion_matrix(matrix, &memory, dataset, &wrong[i], 1, .3, .5),
                          MD_EINVAL);
     dataset_free(dataset);
