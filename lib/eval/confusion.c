@@ -1,5 +1,4 @@
 /* confusion.c - what was taken for what: detections and truths paired by overlap, whatever the class. */
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
