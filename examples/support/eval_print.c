@@ -185,13 +185,69 @@ static const char *name_of(const md_dataset *dataset, size_t index)
     return name ? name : "nothing";
 }
 
+/* The largest cells of two classes; of equals the upper, then the left one. */
+static size_t largest_confusions(size_t *out, size_t room, const uint64_t *counts, size_t n)
+{
+    size_t used = 0;
+    for (size_t cell = 0; cell < n * n; cell++) {
+        bool full = used == room;
+        bool of_nothing = cell / n + 1 == n || cell % n + 1 == n;
+        if (cell / n == cell % n || of_nothing || counts[cell] == 0 ||
+            (full && counts[out[room - 1]] >= counts[cell]))
+            continue;
+        used += !full;
+        size_t at = used - 1;
+        for (; at > 0 && counts[out[at - 1]] < counts[cell]; at--)
+            out[at] = out[at - 1];
+        out[at] = cell;
+    }
+    return used;
+}
+
+/* Of many classes the matrix has no place on a terminal. What is missed or made up stands elsewhere. */
+static void print_largest_confusions(FILE *out, const uint64_t *counts, size_t n,
+                                     const md_dataset *dataset)
+{
+    enum { MOST = 20 };
+    size_t largest[MOST];
+    size_t count = largest_confusions(largest, MOST, counts, n);
+    int width[2] = {10, 10};
+    for (size_t i = 0; i < count; i++) {
+        width[0] = eval_longer(width[0], name_of(dataset, largest[i] / n));
+        width[1] = eval_longer(width[1], name_of(dataset, largest[i] % n));
+    }
+    fputs("truth", out);
+    pad(out, width[0] - 5 + 2);
+    fputs("found", out);
+    pad(out, width[1] - 5 + 2);
+    fputs("  times\n", out);
+    for (size_t i = 0; i < count; i++) {
+        const char *truth = name_of(dataset, largest[i] / n);
+        const char *found = name_of(dataset, largest[i] % n);
+        fputs(truth, out);
+        pad(out, width[0] - cells(truth) + 2);
+        fputs(found, out);
+        pad(out, width[1] - cells(found) + 2);
+        fprintf(out, "%7" PRIu64 "\n", counts[largest[i]]);
+    }
+}
+
 void eval_print_confusion(FILE *out, const md_report *report, const md_dataset *dataset,
                           float threshold)
 {
     static const char corner[] = "truth \\ found";
+    enum { MOST_SIDE = 13 };
     size_t n;
     const uint64_t *counts = md_report_confusion(report, &n);
     int width = cells(corner);
+    if (n > MOST_SIDE) {
+        fprintf(
+            out,
+            "Classes taken for another most often, at score %.2f (--output has the whole matrix):\n",
+            (double)threshold);
+        print_largest_confusions(out, counts, n, dataset);
+        return;
+    }
     for (size_t i = 0; i < n; i++)
         width = eval_longer(width, name_of(dataset, i));
     fprintf(out, "Confusion matrix at score %.2f:\n%s", (double)threshold, corner);

@@ -128,7 +128,7 @@ fail:
     return st;
 }
 
-static md_status put_row(struct page *page, const char *title, const char *empty,
+static md_status put_row(struct page *page, const char *title, bool any,
                          const struct gallery_item *items, size_t count)
 {
     enum { MOST = 24 }; /* the page stays small enough to be mailed */
@@ -137,7 +137,8 @@ static md_status put_row(struct page *page, const char *title, const char *empty
     TRY(page_put(page, title));
     TRY(page_put(page, "</h3>\n"));
     if (count == 0)
-        return page_put(page, empty);
+        return page_put(page, any ? "<p>There are some, but their images could not be read.</p>\n"
+                                  : "<p>There are none.</p>\n");
     TRY(page_put(page, "<ul class=\"gallery\">\n"));
     for (size_t i = 0; i < count && i < MOST; i++)
         TRY(put_picture(page, &items[i]));
@@ -151,14 +152,33 @@ fail:
     return st;
 }
 
+static bool any_false_positive(const struct error_analysis *errors)
+{
+    uint64_t count = 0;
+    for (int type = 0; type < ERROR_MISSED; type++)
+        count += errors->counts[type];
+    return count > 0;
+}
+
+static bool any_false_negative(const struct error_analysis *errors, size_t truths)
+{
+    bool any = false;
+    for (size_t i = 0; i < truths; i++)
+        any = any || errors->truths[i].type == ERROR_MISSED ||
+              errors->truths[i].type == ERROR_COVERED;
+    return any;
+}
+
 md_status page_put_gallery(struct page *page)
 {
     md_status st = MD_OK;
     const struct gallery *gallery = page->content->gallery;
+    const struct error_analysis *errors = page->content->errors;
     TRY(page_open_section(page, "worst", "Which photographs are the worst?"));
-    TRY(put_row(page, "False positives, the surest first", "<p>There are none.</p>\n", gallery->fp,
-                gallery->fp_count));
-    TRY(put_row(page, "Objects that were not found, the largest first", "<p>There are none.</p>\n",
+    TRY(put_row(page, "False positives, the surest first", errors && any_false_positive(errors),
+                gallery->fp, gallery->fp_count));
+    TRY(put_row(page, "Objects that were not found, the largest first",
+                errors && any_false_negative(errors, page->content->dataset->annotation_count),
                 gallery->fn, gallery->fn_count));
     TRY(page_put(page, "</section>\n"));
 fail:

@@ -34,6 +34,8 @@ static md_status put_sentence(struct page *page)
 {
     md_status st = MD_OK;
     struct summary_counts all = summary_all(page->content);
+    if (all.truths + all.found == 0)
+        return page_put(page, "<p>There is no object, and nothing was found.</p>\n");
     TRY(page_put(page, "<p>With detections from score "));
     TRY(page_fixed(page, page->content->score, 2));
     TRY(page_put(page, " on, <strong>"));
@@ -194,20 +196,24 @@ fail:
 
 /* ---- confusions --------------------------------------------------------------------------- */
 
-static md_status put_pairs(struct page *page)
+/* Of many classes what is missed or made up would fill the list: the table of classes has it. */
+static md_status put_pairs(struct page *page, bool classes)
 {
     enum { MOST = 10 };
     md_status st = MD_OK;
     const struct report_content *content = page->content;
     struct summary_pair pairs[MOST];
     size_t nothing = (size_t)content->dataset->class_count;
-    size_t count = summary_pairs(pairs, MOST, content);
+    size_t count = summary_pairs(pairs, MOST, content, classes);
     if (count == 0)
-        return page_put(page, "<p>Nothing was confused, missed or made up.</p>\n");
+        return page_put(page, classes ? "<p>No class was taken for another.</p>\n"
+                                      : "<p>Nothing was confused, missed or made up.</p>\n");
     TRY(page_put(page, "<div>\n"));
     TRY(page_open_scroll(page, "The most frequent mistakes"));
-    TRY(page_put(page, "<table>\n<caption>The most frequent mistakes; share: of the "
-                       "objects of that truth, in percent</caption>\n<thead><tr>"
+    TRY(page_put(page, "<table>\n<caption>"));
+    TRY(page_put(page,
+                 classes ? "Classes taken for another most often" : "The most frequent mistakes"));
+    TRY(page_put(page, "; share: of the objects of that truth, in percent</caption>\n<thead><tr>"
                        "<th scope=\"col\" class=\"left\">Truth</th><th scope=\"col\" "
                        "class=\"left\">Found as</th><th scope=\"col\">Times</th>"
                        "<th scope=\"col\">Share</th></tr></thead>\n<tbody>\n"));
@@ -243,14 +249,14 @@ md_status page_put_confusion(struct page *page)
                        "row <em>nothing</em> the detections where there is no object.</p>\n"));
     TRY(page_put(page, small ? "<div class=\"pair\">\n" : ""));
     if (!small)
-        TRY(put_pairs(page)); /* before what is larger than a screen */
+        TRY(put_pairs(page, true)); /* before what is larger than a screen */
     TRY(page_put(page, few ? "<div class=\"fit\">\n"
                            : "<div class=\"scroll\" role=\"region\" tabindex=\"0\" "
                              "aria-label=\"Confusion matrix\">\n"));
     TRY(heat_map_put_svg(&page->plots->confusion, page->memory, &page->out));
     TRY(page_put(page, "</div>\n"));
     if (small)
-        TRY(put_pairs(page));
+        TRY(put_pairs(page, false));
     TRY(page_put(page, small ? "</div>\n</section>\n" : "</section>\n"));
 fail:
     return st;

@@ -80,12 +80,14 @@ struct summary_counts summary_all(const struct report_content *content)
 
 /* ---- pairs -------------------------------------------------------------------------------- */
 
-size_t summary_pairs(struct summary_pair *out, size_t room, const struct report_content *content)
+size_t summary_pairs(struct summary_pair *out, size_t room, const struct report_content *content,
+                     bool classes)
 {
     size_t n = (size_t)content->dataset->class_count + 1, used = 0;
     for (size_t cell = 0; cell < n * n; cell++) {
         struct summary_pair pair = {cell / n, cell % n, content->confusion[cell]};
-        if (pair.truth == pair.found || pair.count == 0)
+        bool of_nothing = pair.truth + 1 == n || pair.found + 1 == n;
+        if (pair.truth == pair.found || pair.count == 0 || (classes && of_nothing))
             continue;
         if (used == room && (room == 0 || out[room - 1].count >= pair.count))
             continue;

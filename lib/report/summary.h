@@ -25,12 +25,14 @@ struct summary_counts {
 struct summary_counts summary_class(const struct report_content *content, size_t class_id);
 struct summary_counts summary_all(const struct report_content *content);
 
-/* The largest cells beside the diagonal, falling. Returns how many there are, at most `room`. */
+/* The largest cells beside the diagonal, falling; `classes`: of two classes alone, not of nothing.
+ * Returns how many there are, at most `room`. */
 struct summary_pair {
     size_t   truth, found; /* class_count: nothing */
     uint64_t count;
 };
-size_t summary_pairs(struct summary_pair *out, size_t room, const struct report_content *content);
+size_t summary_pairs(struct summary_pair *out, size_t room, const struct report_content *content,
+                     bool classes);
 
 /* Of class `class_id`; "nothing" for class_count. */
 const char *summary_name(const struct report_content *content, size_t class_id);

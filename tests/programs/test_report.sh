@@ -51,6 +51,26 @@ expect_ok "nothing is left half written" test -z "$(find "$top/out" -name '*.tmp
 expect_exit "the folder is a file" 1 "found.json" "$bin/md-eval" --quiet --predictions "$top/found.json" \
     --data "$data" --output "$top/found.json"
 
+# ---- more classes than a terminal is wide ---------------------------------------------------------
+
+awk 'BEGIN {
+    for (i = 1; i <= 15; i++) {
+        classes = classes (i > 1 ? "," : "") "{\"id\": " i ", \"name\": \"kind" i "\"}"
+        truths = truths (i > 1 ? "," : "") "{\"id\": " i ", \"image_id\": 1, \"category_id\": " i \
+                 ", \"bbox\": [" 40 * i ", 9, 30, 30], \"area\": 900, \"iscrowd\": 0}"
+    }
+    print "{\"images\": [{\"id\": 1, \"file_name\": \"1.jpg\", \"width\": 700, \"height\": 50}],"
+    print "\"categories\": [" classes "], \"annotations\": [" truths "]}"
+}' > "$top/many.json"
+printf '[{"image_id": 1, "category_id": 7, "bbox": [120, 9, 30, 30], "score": 0.9}]' > "$top/one.json"
+many() {
+    "$bin/md-eval" --quiet --threads 1 --predictions "$top/one.json" --data "coco:$top/many.json" --output "$top/many"
+}
+expect_output "the largest confusions in place of a matrix" "kind3       kind7             1" many
+expect_ok "the page has the same" grep -q '<bdi>kind3</bdi></th><td class="left"><bdi>kind7</bdi></td><td>1</td>' \
+    "$top/many/report.html"
+expect_ok "pictures that could not be read are told" grep -q 'images could not be read' "$top/many/report.html"
+
 if command -v xmllint > /dev/null 2>&1; then
     expect_ok "the plots are XML" xmllint --noout "$top"/out/plots/*.svg
 else

@@ -3,7 +3,9 @@
 #include "report/report.h"
 
 #include <math.h>
+#include <signal.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include "core/error.h"
@@ -374,6 +376,34 @@ START_TEST(the_disk_may_refuse)
 }
 END_TEST
 
+/* Files may have so many bytes and no more, as on a full disk: what is there is whole. */
+START_TEST(the_disk_may_be_full)
+{
+    struct evaluated evaluated;
+    signal(SIGXFSZ, SIG_IGN);
+    make(&evaluated, 5, hostile, 2);
+    for (rlim_t most = 100; most < 100000; most *= 5) {
+        const struct rlimit limit = {most, RLIM_INFINITY};
+        const char *folder = temp_path("full%lu", (unsigned long)most);
+        setrlimit(RLIMIT_FSIZE, &limit);
+        ck_assert_int_eq(report_save(&evaluated.content, &memory, folder), MD_EIO);
+        const struct rlimit none = {RLIM_INFINITY, RLIM_INFINITY};
+        setrlimit(RLIMIT_FSIZE, &none);
+        struct path_list left;
+        OK(directory_list(&left, &memory, folder, NULL));
+        for (size_t i = 0; i < left.count; i++)
+            ck_assert_msg(strstr(left.items[i], ".tmp") == NULL, "%s", left.items[i]);
+        path_list_free(&left);
+        ck_assert(!exists(temp_path("full%lu", (unsigned long)most) + strlen(temp_dir()) + 1,
+                          "report.html"));
+        if (file_exists(temp_path("full%lu/metrics.json", (unsigned long)most)))
+            check_metrics(&evaluated, temp_path("full%lu/metrics.json", (unsigned long)most));
+    }
+    evaluated_free(&evaluated);
+    ck_assert_uint_eq(atomic_load(&memory.live_blocks), 0);
+}
+END_TEST
+
 /* The page and the JSON with every allocation failing, the plots' files with some. */
 START_TEST(no_failure_of_memory_leaks)
 {
@@ -409,4 +439,4 @@ END_TEST
 
 SUITE("report/report", TEST(hostile_names_stay_text), LOOP(any_number_of_classes, 0, 5),
       TEST(parts_may_be_missing), TEST(intervals_are_told), TEST(pages_are_reproducible),
-      TEST(the_disk_may_refuse), SLOW(no_failure_of_memory_leaks, 120))
+      TEST(the_disk_may_refuse), TEST(the_disk_may_be_full), SLOW(no_failure_of_memory_leaks, 120))

@@ -37,7 +37,7 @@ START_TEST(nothing_to_divide_by)
     ck_assert_double_eq(counts.precision, -1.0);
     ck_assert_double_eq(counts.recall, -1.0);
     ck_assert_double_eq(counts.f1, -1.0);
-    ck_assert_uint_eq(summary_pairs(NULL, 0, &empty), 0);
+    ck_assert_uint_eq(summary_pairs(NULL, 0, &empty, false), 0);
 }
 END_TEST
 
@@ -48,7 +48,7 @@ START_TEST(pairs_are_the_largest_cells_beside_the_diagonal)
         {2, 0, 5}, {0, 2, 3}, {1, 0, 2}, {0, 1, 1}, {2, 1, 1}};
     for (size_t room = 0; room <= 6; room++) {
         struct summary_pair pairs[7] = {[6] = {9, 9, 9}};
-        size_t count = summary_pairs(pairs, room, &content);
+        size_t count = summary_pairs(pairs, room, &content, false);
         ck_assert_uint_eq(count, room < 5 ? room : 5);
         for (size_t i = 0; i < count; i++) {
             ck_assert_uint_eq(pairs[i].truth, wanted[i].truth);
@@ -57,6 +57,11 @@ START_TEST(pairs_are_the_largest_cells_beside_the_diagonal)
         }
         ck_assert_uint_eq(pairs[room < 6 ? room : 6].count, room < 6 ? 0 : 9);
     }
+    struct summary_pair pairs[4];
+    ck_assert_uint_eq(summary_pairs(pairs, 4, &content, true), 2);
+    ck_assert_uint_eq(pairs[0].count, 2);
+    ck_assert_uint_eq(pairs[1].count, 1);
+    ck_assert_uint_eq(pairs[1].found, 1);
     ck_assert_str_eq(summary_name(&content, 1), "dog");
     ck_assert_str_eq(summary_name(&content, 2), "nothing");
 }
