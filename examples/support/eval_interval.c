@@ -15,7 +15,7 @@ int eval_show_intervals(struct eval_job *job)
 {
     md_bootstrap_options options = md_bootstrap_options_default();
     md_interval interval;
-    if (job->arguments.resamples == 0)
+    if (job->arguments.resamples == 0 || md_report_metrics(job->report)->ap < 0)
         return -1;
     options.resamples = job->arguments.resamples;
     md_status status = md_report_bootstrap(&job->bootstrap, job->report, &options);

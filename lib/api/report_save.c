@@ -115,7 +115,7 @@ static md_status save(struct saving *saving)
     TRY(curves_create(&saving->curves, saving->memory, report->dataset->dataset, report->detections,
                       report->count, (size_t)report->options.max_detections));
     saving->content.curves = &saving->curves;
-    if (saving->options.resamples > 0)
+    if (saving->options.resamples > 0 && report->metrics.ap >= 0)
         TRY(measure_intervals(saving));
     TRY(analyse_errors(saving));
     TRY(report_save(&saving->content, saving->memory, saving->folder));

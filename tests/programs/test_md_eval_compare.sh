@@ -53,12 +53,13 @@ expect_ok "an interval in JSON" grep -q '"AP50_interval": \[0\.[0-9]*, [01]\.*[0
 without() { ! evaluate --predictions "$top/a.json" --bootstrap 0 --json "$top/less.json" | grep interval &&
     ! grep interval "$top/less.json"; }
 expect_ok "no intervals" without
-report() { # resamples
-    evaluate --predictions "$top/a.json" --bootstrap "$1" --output "$top/report" --errors 0 > /dev/null &&
+report() { # results resamples
+    evaluate --predictions "$1" --bootstrap "$2" --output "$top/report" --errors 0 > /dev/null &&
         cat "$top/report/metrics.json"
 }
-expect_output "the report's intervals" '"resamples": 30' report 30
-expect_output "a report without intervals" '"bbox/AP": null' report 0
+expect_output "the report's intervals" '"resamples": 30' report "$top/a.json" 30
+expect_output "no interval of no figure" '"intervals": {"bbox/AP": null' report "$top/none.json" 30
+expect_output "a report without intervals" '"intervals": {"bbox/AP": null' report "$top/a.json" 0
 
 # ---- two files ----------------------------------------------------------------------------------
 
