@@ -260,6 +260,69 @@ START_TEST(bars_stand_side_by_side_on_the_axis)
 }
 END_TEST
 
+/* A curve over a fixed range, small, with a bold mean, a nameless series and a mark near the axis. */
+START_TEST(plots_keep_to_what_was_asked_for)
+{
+    static const double x[2] = {0.4, 0.5}, y[2] = {0.3, 0.35}, above[2] = {0.3, 1.5};
+    const struct plot_series series[3] = {
+        {.name = "one", .x = x, .y = y, .count = 2},
+        {.name = NULL, .x = x, .y = y, .count = 2},
+        {.name = "mean", .x = x, .y = y, .count = 2, .bold = true}};
+    const struct plot_mark mark = {0.45, "here"};
+    struct plot plot = {.title = "t",
+                        .series = series,
+                        .series_count = 3,
+                        .marks = &mark,
+                        .mark_count = 1,
+                        .marks_below = true,
+                        .x_range = {0.0, 1.0},
+                        .y_range = {0.0, 1.0},
+                        .width = 500,
+                        .height = 370};
+    struct memory memory;
+    struct plot_list list;
+    int zeros = 0, ones = 0, names = 0, bold = 0;
+    memory_init(&memory, NULL);
+    ck_assert_int_eq(plot_build(&list, &plot, &memory), MD_OK);
+    ck_assert_int_eq(list.width, 500);
+    ck_assert_int_eq(list.height, 370);
+    ck_assert_str_eq(list.title, "t");
+    for (size_t i = 0; i < list.count; i++) {
+        const struct plot_item *item = &list.items[i];
+        if (item->shape == PLOT_TEXT) {
+            ones += strcmp(item->text, "1.0") == 0;
+            zeros += strcmp(item->text, "0") == 0;
+            names += strcmp(item->text, "one") == 0 || strcmp(item->text, "mean") == 0;
+            if (strcmp(item->text, "here") == 0)
+                ck_assert_float_gt(item->points->y, 250.0f);
+        }
+        bold += item->shape == PLOT_LINE && item->size > 3.5f && item->size < 4.5f &&
+                memcmp(&item->color, &plot_ink, sizeof plot_ink) == 0;
+    }
+    ck_assert_int_eq(zeros, 2); /* both ends of both axes */
+    ck_assert_int_eq(ones, 2);
+    ck_assert_int_eq(names, 2);
+    ck_assert_int_eq(bold, 1);
+    plot_list_free(&list);
+    /* A value beyond the range is still shown. */
+    const struct plot_series high = {.name = "h", .x = x, .y = above, .count = 2};
+    plot.series = &high;
+    plot.series_count = 1;
+    ck_assert_int_eq(plot_build(&list, &plot, &memory), MD_OK);
+    for (size_t i = 0; i < list.count; i++)
+        for (size_t k = 0; k < list.items[i].count; k++)
+            ck_assert_float_ge(list.items[i].points[k].y, 0.0f);
+    plot_list_free(&list);
+    struct buffer out;
+    buffer_init(&out, &memory);
+    ck_assert_int_eq(plot_put_svg(&plot, &memory, &out), MD_OK);
+    ck_assert(strncmp(out.data, "<svg ", 5) == 0);
+    ck_assert_ptr_nonnull(strstr(out.data, "viewBox=\"0 0 500 370\""));
+    buffer_free(&out);
+    ck_assert_uint_eq(atomic_load(&memory.live_blocks), 0);
+}
+END_TEST
+
 START_TEST(no_failure_of_memory_leaks)
 {
     const struct plot_series series = {
@@ -290,4 +353,4 @@ END_TEST
 SUITE("draw/plot", TEST(labels_are_short_and_round), TEST(ticks_are_round_and_inside),
       TEST(both_files_show_the_data), TEST(no_data_says_so), TEST(hostile_values_stay_on_the_paper),
       TEST(long_series_are_thinned_and_keep_their_peaks), TEST(bars_stand_side_by_side_on_the_axis),
-      TEST(no_failure_of_memory_leaks))
+      TEST(plots_keep_to_what_was_asked_for), TEST(no_failure_of_memory_leaks))
