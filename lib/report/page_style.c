@@ -44,7 +44,7 @@ const char *const page_style[] = {
     "position:sticky;left:0;background:var(--card)}\n",
     ".words{white-space:normal;min-width:22ch}\n",
     "tfoot th,tfoot td{font-weight:600!important;border-bottom:0}\n",
-    ".bar span{display:inline-block;vertical-align:-2px;width:84px;height:14px;margin-right:8px;"
+    ".bar span{float:left;width:84px;height:14px;margin:4px 8px 0 0;"
     "background:var(--track);border-radius:3px;overflow:hidden}\n",
     ".bar span,.bar i{print-color-adjust:exact;-webkit-print-color-adjust:exact}\n",
     ".bar i{display:block;height:100%;background:var(--bar)}\n",
@@ -60,7 +60,8 @@ const char *const page_style[] = {
     ":focus-visible{outline:2px solid var(--accent);outline-offset:2px}\n",
     "@media (max-width:600px){section{padding:14px 12px;border-radius:8px}"
     "main,header,footer{padding-left:8px;padding-right:8px}header{padding-top:16px}"
-    "th,td{padding:5px 6px}.words{min-width:15ch}.bar span{width:44px;margin-right:5px}"
+    "th,td{padding:5px 6px}thead th{white-space:normal;vertical-align:bottom}"
+    ".words{min-width:11ch}.bar span{display:none}"
     ".tile b{font-size:1.6rem}dl{grid-template-columns:1fr;gap:0}"
     "dd{margin:0 0 8px}}\n",
     "@media screen and (prefers-color-scheme:dark){:root{--ground:#111316;--card:#1a1d21;"
