@@ -107,6 +107,20 @@ void cli_put_json(FILE *out, const char *text)
     fputc('"', out);
 }
 
+static void put_without_controls(FILE *out, const char *text, const char *kept)
+{
+    for (; *text; text++) {
+        unsigned char c = (unsigned char)*text;
+        bool steers = (c < 0x20 && !strchr(kept, c)) || c == 0x7f;
+        fputc(steers ? '?' : c, out);
+    }
+}
+
+void cli_put_plain(FILE *out, const char *text)
+{
+    put_without_controls(out, text, "");
+}
+
 void cli_log(void *user, md_log_level level, const char *message)
 {
     static const char *const names[] = {"error", "warning", "info", "debug"};
@@ -130,12 +144,11 @@ void cli_log(void *user, md_log_level level, const char *message)
         fputs("\r\033[K", stderr);
     cli->bar_shown = false;
     if (level <= MD_LOG_WARN)
-        fprintf(stderr, "%s: %s%s\n", cli->program, level == MD_LOG_WARN ? "warning: " : "",
-                message);
-    else if (cli->terminal)
-        fprintf(stderr, "%s\n", message);
-    else
-        fprintf(stderr, "[%s %s]: %s\n", stamp, cli->program, message);
+        fprintf(stderr, "%s: %s", cli->program, level == MD_LOG_WARN ? "warning: " : "");
+    else if (!cli->terminal)
+        fprintf(stderr, "[%s %s]: ", stamp, cli->program);
+    put_without_controls(stderr, message, "\n\t");
+    fputc('\n', stderr);
 }
 
 /* ---- context and configuration ------------------------------------------------------------ */

@@ -81,6 +81,8 @@ bool cli_float(const struct cli *cli, const char *option, const char *text, floa
                float *out);
 
 void   cli_put_json(FILE *out, const char *text); /* quoted */
+/* Without what could steer a terminal: names come from files of anybody. */
+void   cli_put_plain(FILE *out, const char *text);
 void   cli_log(void *user, md_log_level level, const char *message); /* user: struct cli */
 double cli_seconds(void);                                            /* monotonic */
 

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli.h"
+
 /* Cells on a terminal: bytes that do not continue a UTF-8 character. */
 static int cells(const char *text)
 {
@@ -31,7 +33,8 @@ static void put_centred(FILE *out, const char *text, int width)
 
 void eval_put_cell(FILE *out, const char *text, int width)
 {
-    fprintf(out, "| %s", text);
+    fputs("| ", out);
+    cli_put_plain(out, text);
     pad(out, width - cells(text) + 1);
 }
 
@@ -224,9 +227,9 @@ static void print_largest_confusions(FILE *out, const uint64_t *counts, size_t n
     for (size_t i = 0; i < count; i++) {
         const char *truth = name_of(dataset, largest[i] / n);
         const char *found = name_of(dataset, largest[i] % n);
-        fputs(truth, out);
+        cli_put_plain(out, truth);
         pad(out, width[0] - cells(truth) + 2);
-        fputs(found, out);
+        cli_put_plain(out, found);
         pad(out, width[1] - cells(found) + 2);
         fprintf(out, "%7" PRIu64 "\n", counts[largest[i]]);
     }
@@ -254,11 +257,11 @@ void eval_print_confusion(FILE *out, const md_report *report, const md_dataset *
     pad(out, width - cells(corner));
     for (size_t j = 0; j < n; j++) {
         pad(out, 2 + (cells(name_of(dataset, j)) < 7 ? 7 - cells(name_of(dataset, j)) : 0));
-        fputs(name_of(dataset, j), out);
+        cli_put_plain(out, name_of(dataset, j));
     }
     fputc('\n', out);
     for (size_t i = 0; i < n; i++) {
-        fputs(name_of(dataset, i), out);
+        cli_put_plain(out, name_of(dataset, i));
         pad(out, width - cells(name_of(dataset, i)));
         for (size_t j = 0; j < n; j++) {
             int column = eval_longer(7, name_of(dataset, j));
@@ -276,19 +279,6 @@ static void put_number(FILE *out, const char *name, double value, const char *en
         fprintf(out, "  \"%s\": null%s", name, end);
     else
         fprintf(out, "  \"%s\": %.9g%s", name, value, end);
-}
-
-static void put_text(FILE *out, const char *text)
-{
-    fputc('"', out);
-    for (; *text; text++)
-        if (*text == '"' || *text == '\\')
-            fprintf(out, "\\%c", *text);
-        else if ((unsigned char)*text < 0x20)
-            fprintf(out, "\\u%04x", (unsigned)*text);
-        else
-            fputc(*text, out);
-    fputc('"', out);
 }
 
 void eval_write_json(FILE *out, const md_report *report, const md_dataset *dataset,
@@ -312,7 +302,7 @@ void eval_write_json(FILE *out, const md_report *report, const md_dataset *datas
     fputs("  \"classes\": [", out);
     for (int i = 0; i < md_dataset_class_count(dataset); i++) {
         fprintf(out, "%s\n    {\"name\": ", i ? "," : "");
-        put_text(out, md_dataset_class_name(dataset, i));
+        cli_put_json(out, md_dataset_class_name(dataset, i));
         fputc(',', out);
         put_number(out, "AP", md_report_class_ap(report, i), ",");
         put_number(out, "AP50", md_report_class_ap50(report, i), "}");

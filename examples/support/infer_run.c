@@ -16,12 +16,15 @@ static void print_found(const struct infer_job *job, const struct item *item)
 {
     if (job->cli->quiet)
         return;
-    printf("%s:", job->a->inputs.paths[item->input]);
+    cli_put_plain(stdout, job->a->inputs.paths[item->input]);
+    putchar(':');
     size_t count = md_detections_count(item->found);
     for (size_t i = 0; i < count; i++) {
         const md_detection *d = md_detections_get(item->found, i);
         const char *name = md_model_class_name(job->model, d->class_id);
-        printf("%s %s %.2f", i ? "," : "", name ? name : "?", (double)d->score);
+        fputs(i ? ", " : " ", stdout);
+        cli_put_plain(stdout, name ? name : "?");
+        printf(" %.2f", (double)d->score);
     }
     printf("%s\n", count ? "" : " nothing found");
 }

@@ -5,6 +5,8 @@
 #include <strings.h>
 #include <unistd.h>
 
+#include "cli.h"
+
 bool results_open(struct results *results, const char *path)
 {
     *results = (struct results){0};
@@ -16,21 +18,6 @@ bool results_open(struct results *results, const char *path)
     return results->file && fputs("[", results->file) >= 0;
 }
 
-static void put_text(FILE *file, const char *text)
-{
-    fputc('"', file);
-    for (; *text; text++) {
-        unsigned char c = (unsigned char)*text;
-        if (c == '"' || c == '\\')
-            fprintf(file, "\\%c", c);
-        else if (c < 0x20)
-            fprintf(file, "\\u%04x", c);
-        else
-            fputc(c, file);
-    }
-    fputc('"', file);
-}
-
 bool results_add(struct results *results, size_t image_id, const char *file_name,
                  const md_detections *found, const md_model *model)
 {
@@ -39,10 +26,10 @@ bool results_add(struct results *results, size_t image_id, const char *file_name
         const char *name = md_model_class_name(model, d->class_id);
         fprintf(results->file,
                 "%s\n{\"image_id\": %zu, \"file_name\": ", results->records ? "," : "", image_id);
-        put_text(results->file, file_name);
+        cli_put_json(results->file, file_name);
         /* Nine digits give the same float back. */
         fprintf(results->file, ", \"category_id\": %d, \"category\": ", d->class_id + 1);
-        put_text(results->file, name ? name : "");
+        cli_put_json(results->file, name ? name : "");
         fprintf(results->file, ", \"bbox\": [%.9g, %.9g, %.9g, %.9g], \"score\": %.9g}",
                 (double)d->box.x0, (double)d->box.y0, (double)(d->box.x1 - d->box.x0),
                 (double)(d->box.y1 - d->box.y0), (double)d->score);

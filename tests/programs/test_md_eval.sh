@@ -173,4 +173,16 @@ expect_ok "is measured by name" measure "$top/i.json" --predictions "$top/infer.
 same_line() { [ "$(grep -m 1 "$1" "$top/m.json.numbers")" = "$(grep -m 1 "$1" "$top/i.json.numbers")" ]; }
 expect_ok "and measures the same" same_line '"AP"'
 
+# ---- names of anybody's files do not steer the terminal -----------------------------------------------
+
+printf '%s' '{"images": [{"id": 1, "file_name": "a.jpg", "width": 9, "height": 9}],' \
+    '"categories": [{"id": 1, "name": "red\u001b[31m\nface"}], "annotations": [{"id": 1, "image_id": 1,' \
+    '"category_id": 1, "bbox": [1, 1, 5, 5]}]}' > "$top/steer.json"
+echo '[{"image_id": 1, "category_id": 1, "bbox": [1, 1, 5, 5], "score": 0.9}]' > "$top/steered.json"
+plain() {
+    "$bin/md-eval" --data "coco:$top/steer.json" --predictions "$top/steered.json" > "$top/plain.txt" 2>&1 &&
+        grep -q 'red?\[31m?face' "$top/plain.txt" && ! grep -q "$(printf '\033')" "$top/plain.txt"
+}
+expect_ok "an escape in a name is shown as ?" plain
+
 finish
