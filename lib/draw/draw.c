@@ -2,6 +2,7 @@
 #include "draw/draw.h"
 
 #include <math.h>
+#include <string.h>
 
 #include "draw/paint.h"
 #include "image/image.h"
@@ -27,6 +28,10 @@ static struct pen pen_of(const md_image *image, struct draw_color color)
 static inline void blend(uint8_t *pixel, const struct pen *pen, float coverage)
 {
     float share = coverage * pen->alpha;
+    if (share >= 1.0f) { /* a canvas that was never written is not read either */
+        memcpy(pixel, pen->value, (size_t)pen->channels);
+        return;
+    }
     for (int c = 0; c < pen->channels; c++) {
         float old = pixel[c];
         pixel[c] = (uint8_t)(old + ((float)pen->value[c] - old) * share + 0.5f);

@@ -1,5 +1,5 @@
 #!/bin/sh
-# memcheck.sh - three steps of training, validation and detection under RUNNER: make test-valgrind.
+# memcheck.sh - three steps of training, validation, detection and evaluation under RUNNER: make test-valgrind.
 . tests/support/cases.sh
 case ${MODE:-release} in
     release) bin=$PWD/build/bin ;;
@@ -17,7 +17,13 @@ detect() {
     $RUNNER "$bin/md-infer" --quiet --threads 2 --weights "$top/run/checkpoints/final.safetensors" \
         --output "$top/drawn" --json "$top/found.json" docs/images/demo.png
 }
-expect_ok "memcheck: training" train SOLVER.MAX_ITER 2
+expect_ok "memcheck: training" train SOLVER.MAX_ITER 2 MDET.TEST.AP True
 expect_ok "memcheck: going on with it" train --resume SOLVER.MAX_ITER 3
 expect_ok "memcheck: detection" detect
+evaluate() {
+    $RUNNER "$bin/md-eval" --quiet --threads 2 --weights "$top/run/checkpoints/final.safetensors" \
+        --data toy:2:2 --bootstrap 20 --voc --errors 4 --draw 2 --output "$top/report"
+}
+expect_ok "memcheck: evaluation" evaluate
+expect_ok "its report" [ -s "$top/report/report.html" ]
 finish
