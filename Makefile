@@ -2,7 +2,7 @@
 #
 # Objects live in build/$(MODE)/, so that configurations never mix.
 CC       ?= gcc
-MODE     ?= release#         release | debug | asan | tsan | fuzz | cov
+MODE     ?= release#         release | debug | asan | tsan | fuzz | cov | gpu (tests run on a real GPU)
 PREFIX   ?= /usr/local
 DESTDIR  ?=
 ONEDNN   ?= auto#            auto | 0 | 1
@@ -10,6 +10,9 @@ OPENMP   ?= auto
 JPEG     ?= auto
 PNG      ?= auto
 EXPAT    ?= auto
+CUDA     ?= auto#            the CUDA toolkit, for device cuda
+CUEMU    ?= auto#            g++, for the emulated device that the tests run kernels on
+NVCC_GENCODE ?= auto#        architectures to compile kernels for: auto, all, or nvcc's own flags
 JOBS     ?= 2#               test programs at a time
 T        ?=#                 test-only: a prefix below tests/
 SECONDS  ?= 60#              fuzz: for each target
@@ -26,14 +29,24 @@ BUILD    := build/$(MODE)
 # Where the libraries and programs go: build/ itself for a release.
 OUT      := $(if $(filter release,$(MODE)),build,$(BUILD))
 
-ifeq ($(filter release debug asan tsan fuzz cov,$(MODE)),)
-$(error MODE is release, debug, asan, tsan, fuzz or cov, not '$(MODE)')
+ifeq ($(filter release debug asan tsan fuzz cov gpu,$(MODE)),)
+$(error MODE is release, debug, asan, tsan, fuzz, cov or gpu, not '$(MODE)')
 endif
 
 # libgomp and oneDNN are not instrumented: every parallel loop would look like a race.
 ifneq ($(filter tsan fuzz,$(MODE)),)
 override ONEDNN := 0
 override OPENMP := 0
+endif
+# The toolkit's code is not instrumented. The emulated device is, and is in all but two modes.
+ifneq ($(filter asan tsan fuzz cov,$(MODE)),)
+override CUDA := 0
+endif
+ifneq ($(filter fuzz gpu,$(MODE)),)
+override CUEMU := 0
+endif
+ifeq ($(MODE),gpu)
+override CUDA := 1
 endif
 
 # ---- features: what is missing is installed, then one probe says what is there -------------
@@ -45,7 +58,7 @@ ifneq ($(.SHELLSTATUS),0)
 $(error the build cannot go on without the packages named above)
 endif
 $(shell mkdir -p $(BUILD) && CC="$(CC)" ONEDNN=$(ONEDNN) OPENMP=$(OPENMP) JPEG=$(JPEG) PNG=$(PNG) \
-        EXPAT=$(EXPAT) sh tools/probe.sh > $(FEATURES).new && \
+        EXPAT=$(EXPAT) CUDA=$(CUDA) CUEMU=$(CUEMU) NVCC_GENCODE="$(NVCC_GENCODE)" sh tools/probe.sh > $(FEATURES).new && \
         { cmp -s $(FEATURES).new $(FEATURES) || { sed -n 's/^\# \(found:\)/\1/p' $(FEATURES).new >&2; \
         mv $(FEATURES).new $(FEATURES); }; }; rm -f $(FEATURES).new)
 include $(FEATURES)
@@ -60,6 +73,7 @@ CFLAGS_debug   := -O0 -g3
 CFLAGS_asan    := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 CFLAGS_tsan    := -O1 -g -fsanitize=thread
 # A parser behind a checksum would see nothing but refused input.
+CFLAGS_gpu     := $(CFLAGS_release)
 CFLAGS_fuzz    := $(CFLAGS_asan) -fsanitize=fuzzer-no-link -DMD_FUZZING=1
 CFLAGS_cov     := -O0 -g --coverage -fprofile-update=atomic
 LDFLAGS_asan   := -fsanitize=address,undefined
@@ -82,9 +96,31 @@ LIB_DIRS := core tensor backend backend/ref backend/cpu config nn model weights 
 ifeq ($(HAVE_ONEDNN),1)
 LIB_DIRS += backend/cpu/onednn
 endif
+CUDA_SRC   := $(wildcard lib/backend/cuda/*.c)
+VENDOR_SRC := $(wildcard lib/backend/cuda/vendor/*.c)# cuDNN and cuBLASLt
+KERNEL_SRC := $(wildcard kernels/*.cu)
+BACKEND_THERE := $(wildcard lib/backend/cuda/cuda.c)
+ifeq ($(HAVE_CUDA)$(BACKEND_THERE:%=1),11)
+LIB_DIRS += backend/cuda backend/cuda/vendor
+KERNEL_OBJ := $(KERNEL_SRC:%.cu=$(BUILD)/%.o)
+$(BUILD)/lib/backend/registry.o: CPPFLAGS += -DMD_WITH_CUDA=1
+$(BUILD)/lib/backend/cuda/%.o: CPPFLAGS += -I. $(CUDA_CPPFLAGS)
+endif
 LIB_SRC  := $(foreach d,$(LIB_DIRS),$(wildcard lib/$(d)/*.c))
-LIB_OBJ  := $(LIB_SRC:%.c=$(BUILD)/%.o)
+LIB_OBJ  := $(LIB_SRC:%.c=$(BUILD)/%.o) $(KERNEL_OBJ)
 INTERNAL := $(BUILD)/libmdet_internal.a# every symbol: for the tests
+INTERNAL_OBJ := $(LIB_OBJ)
+
+# The emulated device: the cuda backend over a shim of the CUDA runtime, kernels by g++. It takes
+# the real one's place in what tests are linked with, and is in nothing that is installed.
+ifeq ($(HAVE_CUEMU),1)
+EMULATED := $(BUILD)/cuemu
+EMULATED_OBJ := $(patsubst %,$(EMULATED)/%.o,$(basename $(BACKEND_THERE:%=lib/backend/registry.c) $(CUDA_SRC) $(KERNEL_SRC) \
+                $(wildcard tests/cuemu/*.c tests/cuemu/*.cc tests/cuemu/*.cu)))
+INTERNAL_OBJ := $(filter-out $(BACKEND_THERE:%=$(BUILD)/lib/backend/registry.o) $(BUILD)/lib/backend/cuda/% $(KERNEL_OBJ),$(LIB_OBJ)) \
+                $(EMULATED_OBJ)
+TEST_LIBS := -lstdc++
+endif
 STATIC   := $(OUT)/lib/libmdet.a
 SHARED   := $(OUT)/lib/libmdet.so.$(VERSION)
 
@@ -123,12 +159,39 @@ $(BUILD)/%.o: %.c $(FEATURES)
 
 $(BUILD)/sources.txt: FORCE
 	@mkdir -p $(@D)
-	@echo '$(LIB_SRC)' | cmp -s - $@ || echo '$(LIB_SRC)' > $@
+	@echo '$(LIB_OBJ) $(INTERNAL_OBJ)' | cmp -s - $@ || echo '$(LIB_OBJ) $(INTERNAL_OBJ)' > $@
 .PHONY: FORCE
 
-$(INTERNAL): $(LIB_OBJ) $(BUILD)/sources.txt
+$(INTERNAL): $(INTERNAL_OBJ) $(BUILD)/sources.txt
 	@echo "AR   $@"
-	@rm -f $@ && ar rcs $@ $(LIB_OBJ)
+	@rm -f $@ && ar rcs $@ $(INTERNAL_OBJ)
+
+# ---- kernels: by nvcc for the device, by g++ for the emulated one ---------------------------
+
+# Exactness: products and sums contract only where a kernel says so. See docs/kernels.md.
+NVCC_FLAGS := -std=c++17 -O3 --fmad=false -Ikernels -Xcompiler -fPIC,-fvisibility=hidden,-Wall,-Wextra -Werror all-warnings
+
+$(BUILD)/kernels/%.o: kernels/%.cu $(FEATURES)
+	@mkdir -p $(@D)
+	@echo "NVCC $<"
+	@$(NVCC) $(NVCC_FLAGS) $(GENCODE) -MMD -MP -MF $(@:.o=.d) -c $< -o $@
+
+CUEMU_FLAGS := -std=c++17 -DMD_CUEMU=1 -Ikernels -Itests/cuemu -Itests/cuemu/include -ffp-contract=off -fPIC \
+               -fvisibility=hidden -pthread -Wall -Wextra -Wno-unknown-pragmas -Werror $(CFLAGS_$(MODE)) $(FEATURE_CFLAGS)
+
+define emulate
+$(EMULATED)/%.o: %.$(1) $(FEATURES)
+	@mkdir -p $$(@D)
+	@echo "EMU  $$<"
+	@$$(CXX) $$(CUEMU_FLAGS) $$(CXXFLAGS) -x c++ -MMD -MP -c $$< -o $$@
+endef
+$(foreach suffix,cu cc,$(eval $(call emulate,$(suffix))))
+
+$(EMULATED)/%.o: CPPFLAGS += -I. -DMD_CUDA_EMULATED=1 -Itests/cuemu -Itests/cuemu/include
+$(EMULATED)/%.o: %.c $(FEATURES)
+	@mkdir -p $(@D)
+	@echo "EMU  $<"
+	@$(CC) $(CPPFLAGS) $(BASE_CFLAGS) $(CFLAGS) -MMD -MP -c $< -o $@
 
 # One relocatable object whose hidden symbols are local: internal names cannot meet the caller's.
 $(STATIC): $(LIB_OBJ) $(BUILD)/sources.txt
@@ -162,7 +225,7 @@ bench: $(OUT)/bin/bench-ops $(OUT)/bin/bench-eval
 $(OUT)/bin/bench-%: $(BUILD)/bench/bench_%.o $(INTERNAL)
 	@mkdir -p $(@D)
 	@echo "LD   $@"
-	@$(CC) $(BASE_CFLAGS) $(CFLAGS) $^ -o $@ $(LINK) $(LIBS)
+	@$(CC) $(BASE_CFLAGS) $(CFLAGS) $^ -o $@ $(LINK) $(TEST_LIBS) $(LIBS)
 
 # ---- tests: a file is a program, so adding one edits nothing else ---------------------------
 
@@ -170,13 +233,13 @@ $(BUILD)/tests/%: tests/%.c $(TEST_SUPPORT) $(INTERNAL)
 	@mkdir -p $(@D)
 	@echo "TEST $<"
 	@$(CC) $(CPPFLAGS) -Itests -DBUILD_BIN='"$(OUT)/bin"' $(BASE_CFLAGS) $(CFLAGS) -MMD -MP -MF $@.d $< -o $@ \
-	    $(TEST_SUPPORT) $(INTERNAL) $(LINK) $(CHECK_LIBS) $(LIBS)
+	    $(TEST_SUPPORT) $(INTERNAL) $(LINK) $(CHECK_LIBS) $(TEST_LIBS) $(LIBS)
 
 # A script that runs make must find the same configuration.
 PATIENCE ?= $(if $(filter asan tsan cov,$(MODE)),8,1)# times the seconds that a case may take
 RUN_TESTS = CK_TIMEOUT_MULTIPLIER=$(PATIENCE) \
             CC="$(CC)" CFLAGS="$(CFLAGS)" LDFLAGS="$(LDFLAGS)" MODE=$(MODE) ONEDNN=$(ONEDNN) OPENMP=$(OPENMP) \
-            JPEG=$(JPEG) PNG=$(PNG) EXPAT=$(EXPAT) JOBS=$(JOBS) BUILD=$(BUILD) sh tools/run_tests.sh
+            JPEG=$(JPEG) PNG=$(PNG) EXPAT=$(EXPAT) CUDA=$(CUDA) CUEMU=$(CUEMU) JOBS=$(JOBS) BUILD=$(BUILD) sh tools/run_tests.sh
 
 test: $(TESTS) $(REPLAYS) lib programs
 	@$(RUN_TESTS) $(TESTS) $(TEST_SCRIPTS)
@@ -212,13 +275,13 @@ fuzz:
 $(BUILD)/fuzzers/%: tests/fuzz/%.c $(INTERNAL)
 	@mkdir -p $(@D)
 	@echo "FUZZ $<"
-	@$(CC) $(CPPFLAGS) -Itests $(BASE_CFLAGS) -fsanitize=fuzzer $(CFLAGS) $< -o $@ $(INTERNAL) $(LINK) $(LIBS)
+	@$(CC) $(CPPFLAGS) -Itests $(BASE_CFLAGS) -fsanitize=fuzzer $(CFLAGS) $< -o $@ $(INTERNAL) $(LINK) $(TEST_LIBS) $(LIBS)
 
 # The same with a main that runs files: each seed and each find is a test of every build.
 $(BUILD)/tests/fuzz/replay_%: tests/fuzz/%.c tests/fuzz/replay.c $(INTERNAL)
 	@mkdir -p $(@D)
 	@echo "TEST $<"
-	@$(CC) $(CPPFLAGS) -Itests $(BASE_CFLAGS) $(CFLAGS) $(filter %.c,$^) -o $@ $(INTERNAL) $(LINK) $(LIBS)
+	@$(CC) $(CPPFLAGS) -Itests $(BASE_CFLAGS) $(CFLAGS) $(filter %.c,$^) -o $@ $(INTERNAL) $(LINK) $(TEST_LIBS) $(LIBS)
 
 # Lines of lib/ that tests run: make coverage T=eval, or T=fuzz FILES="lib/weights/zip.c lib/weights/torch.c"
 FILES ?= $(wildcard lib/$(firstword $(subst /, ,$(T)))/*.c)
@@ -243,7 +306,7 @@ demo: programs
 	@sh tools/demo.sh $(OUT)/bin
 
 $(BUILD)/config_docs: $(BUILD)/tools/config_docs.o $(INTERNAL)
-	@$(CC) $(BASE_CFLAGS) $(CFLAGS) $^ -o $@ $(LINK) $(LIBS)
+	@$(CC) $(BASE_CFLAGS) $(CFLAGS) $^ -o $@ $(LINK) $(TEST_LIBS) $(LIBS)
 
 docs: $(BUILD)/config_docs
 	@$< > docs/config.md.new && mv docs/config.md.new docs/config.md
@@ -295,6 +358,6 @@ help:
 	@echo 'make lint           layers, sizes, symbols, names, layout     make format   applies the layout'
 	@echo 'make symbols        rewrites the list of exported names       make docs     rewrites docs/config.md'
 	@echo 'make setup          installs what is missing (Debian)         make clean    removes build/'
-	@echo 'variables           CC MODE=release|debug|asan|tsan ONEDNN OPENMP JPEG PNG EXPAT=auto|0|1 JOBS'
+	@echo 'variables           CC MODE=release|debug|asan|tsan|gpu ONEDNN OPENMP JPEG PNG EXPAT CUDA CUEMU=auto|0|1 JOBS'
 
--include $(LIB_OBJ:.o=.d) $(TESTS:=.d) $(TEST_SUPPORT:.o=.d) $(PROGRAM_SRC:%.c=$(BUILD)/%.d) $(PROGRAM_SUPPORT:.o=.d)
+-include $(LIB_OBJ:.o=.d) $(EMULATED_OBJ:.o=.d) $(TESTS:=.d) $(TEST_SUPPORT:.o=.d) $(PROGRAM_SRC:%.c=$(BUILD)/%.d) $(PROGRAM_SUPPORT:.o=.d)

@@ -213,7 +213,9 @@ int main(int argc, char **argv)
     int index = 0;
     memory_init(&memory, NULL);
     TRY(backend_find(&backend, &index, argc > 1 ? argv[1] : "cpu"));
-    TRY(device_create(&device, backend, &memory, index, argc > 2 ? atoi(argv[2]) : 0, false));
+    TRY(device_create(
+        &device, backend, &memory,
+        &(struct device_options){.index = index, .threads = argc > 2 ? atoi(argv[2]) : 0}));
     TRY(stream_create(&stream, device));
     TRY(bench(stream, argc > 3 ? argv[3] : NULL));
 fail:

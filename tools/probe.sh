@@ -2,7 +2,7 @@
 # probe.sh - which optional libraries this compiler finds, as make variables on standard output.
 #
 # The first line, "# found: ...", is for the reader; the Makefile shows it when it changed.
-# Each of ONEDNN OPENMP JPEG PNG EXPAT is auto (use it when found), 0 (do not) or 1 (fail without it).
+# Each of ONEDNN OPENMP JPEG PNG EXPAT CUDA CUEMU is auto (use it when found), 0 (do not) or 1 (fail without it).
 set -u
 CC=${CC:-cc}
 found="" defs="" libs="" cflags="" variables=""
@@ -84,6 +84,104 @@ else
     variables="$variables\$(error zlib is missing; \`make setup\` installs it)
 "
 fi
+
+# ---- CUDA: a toolkit to build with; a GPU is not needed ------------------------------------
+
+cuda_home=${CUDA_HOME:-}
+if [ -z "$cuda_home" ]; then
+    nvcc=$(command -v nvcc 2> /dev/null) || nvcc=/usr/local/cuda/bin/nvcc
+    cuda_home=$(dirname "$(dirname "$(readlink -f "$nvcc")")")
+fi
+cuda_cppflags="-isystem $cuda_home/include"
+cuda_libs=""
+for folder in "$cuda_home/lib64" "$cuda_home/targets/x86_64-linux/lib" "$cuda_home/targets/sbsa-linux/lib"; do
+    [ -f "$folder/libcudart_static.a" ] && cuda_libs="-L$folder -lcudart_static -lrt -ldl" && break
+done
+
+has_cuda() {
+    [ -x "$cuda_home/bin/nvcc" ] && [ -n "$cuda_libs" ] &&
+        compiles '#include <cuda_runtime_api.h>
+#include <cublasLt.h>
+#include <cudnn.h>
+#if CUDART_VERSION < 12000 || CUDNN_MAJOR < 9
+#error "CUDA 12 and cuDNN 9 are wanted"
+#endif
+int main(void) { int n; return cudaGetDeviceCount(&n) < 0; }' $cuda_cppflags $cuda_libs -lpthread
+}
+
+# One architecture a line of `all`: real code for each, and PTX of the last for what comes after.
+gencode_all="75 80 86 89 90 100 120"
+gencode() { # capabilities, e.g. 80 90
+    for capability in "$@"; do
+        printf -- '-gencode=arch=compute_%s,code=sm_%s ' "$capability" "$capability"
+        last=$capability
+    done
+    printf -- '-gencode=arch=compute_%s,code=compute_%s' "$last" "$last"
+}
+
+cuda_gencode() {
+    case ${NVCC_GENCODE:-auto} in
+        all)
+            known=$("$cuda_home/bin/nvcc" --list-gpu-code 2> /dev/null)
+            wanted=""
+            for capability in $gencode_all; do
+                case $known in *"sm_$capability"*) wanted="$wanted $capability" ;; esac
+            done
+            gencode $wanted ;;
+        auto)
+            present=$(nvidia-smi --query-gpu=compute_cap --format=csv,noheader 2> /dev/null |
+                tr -d '. ' | sort -nu | tr '\n' ' ')
+            case $present in *[!0-9\ ]* | '') present="80 90" ;; esac
+            gencode $present ;;
+        *) printf '%s' "$NVCC_GENCODE" ;;
+    esac
+}
+
+case ${CUDA:-auto} in
+    auto | 1)
+        # shellcheck disable=SC2086 # words on purpose
+        if has_cuda; then
+            set_variable HAVE_CUDA 1
+            found="$found CUDA $("$cuda_home/bin/nvcc" --version | sed -n 's/.*release \([0-9.]*\).*/\1/p')"
+            libs="$libs $cuda_libs"
+            set_variable NVCC "$cuda_home/bin/nvcc"
+            set_variable CUDA_CPPFLAGS "$cuda_cppflags"
+            set_variable GENCODE "$(cuda_gencode)"
+        elif [ "${CUDA:-auto}" = 1 ]; then
+            variables="$variables\$(error CUDA=1 was asked for, but there is no CUDA toolkit 12 or later with \
+cuBLASLt and cuDNN 9; CUDA_HOME=/path tells where it is)
+"
+        else
+            set_variable HAVE_CUDA 0
+        fi ;;
+    0) set_variable HAVE_CUDA 0 ;;
+    *) variables="$variables\$(error CUDA is auto, 0 or 1, not '$CUDA')
+" ;;
+esac
+
+# The sanitizers of both compilers must be the same ones.
+case $CC in *clang*) cxx=${CXX:-clang++} ;; *) cxx=${CXX:-g++} ;; esac
+
+has_gxx() {
+    printf 'int main() { auto f = []() { return 0; }; return f(); }\n' > "$work/probe.cc"
+    $cxx -std=c++17 "$work/probe.cc" -o "$work/probe" > "$work/log" 2>&1
+}
+
+case ${CUEMU:-auto} in
+    auto | 1)
+        if has_gxx; then
+            set_variable HAVE_CUEMU 1
+            set_variable CXX "$cxx"
+        elif [ "${CUEMU:-auto}" = 1 ]; then
+            variables="$variables\$(error CUEMU=1 was asked for, but $cxx cannot compile C++17; \`make setup\` installs it)
+"
+        else
+            set_variable HAVE_CUEMU 0
+        fi ;;
+    0) set_variable HAVE_CUEMU 0 ;;
+    *) variables="$variables\$(error CUEMU is auto, 0 or 1, not '$CUEMU')
+" ;;
+esac
 
 check_libs=$(pkg-config --libs check 2> /dev/null || echo -lcheck)
 # shellcheck disable=SC2086 # words on purpose

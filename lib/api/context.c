@@ -49,11 +49,19 @@ static md_status check_options(const md_context_options *options)
     if (options->log_level < MD_LOG_ERROR || options->log_level > MD_LOG_DEBUG)
         FAIL(MD_EINVAL, "md_context_create: log_level is %d; it is one of md_log_level",
              (int)options->log_level);
+    if (options->precision < MD_FP32 || options->precision > MD_FP16)
+        FAIL(MD_EINVAL, "md_context_create: precision is %d; it is one of md_precision",
+             (int)options->precision);
     if (options->threads < 0)
         FAIL(MD_EINVAL, "md_context_create: threads is %d; 0 means one for each core",
              options->threads);
 fail:
     return st;
+}
+
+static enum tensor_type activation_type(md_precision precision)
+{
+    return precision == MD_BF16 ? TENSOR_BF16 : precision == MD_FP16 ? TENSOR_F16 : TENSOR_F32;
 }
 
 md_status md_context_create(md_context **out, const md_context_options *options)
@@ -69,8 +77,12 @@ md_status md_context_create(md_context **out, const md_context_options *options)
     TRY(backend_find(&backend, &index, read.device));
     TRY(context_alloc(&context, &read.allocator));
     context->log = (struct log){read.log, read.log_user, read.log_level};
-    TRY(device_create(&context->device, backend, &context->memory, index, read.threads,
-                      read.deterministic));
+    struct device_options device = {.index = index,
+                                    .threads = read.threads,
+                                    .deterministic = read.deterministic,
+                                    .tf32 = read.precision == MD_TF32,
+                                    .activations = activation_type(read.precision)};
+    TRY(device_create(&context->device, backend, &context->memory, &device));
     snprintf(context->name, sizeof context->name, index > 0 ? "%s:%d" : "%s", backend->name, index);
     *out = context;
     return MD_OK;

@@ -6,6 +6,7 @@
 
 const struct backend *backend_ref(void);
 const struct backend *backend_cpu(void);
+const struct backend *backend_cuda(void);
 
 /* The twins: `cpu` starts as a copy of this list and overrides entries. */
 #define X(name) name##_fn ref_##name;

@@ -11,8 +11,22 @@
 
 typedef const struct backend *backend_fn(void);
 
-/* Fastest first. */
-static backend_fn *const BACKENDS[] = {backend_cpu, backend_ref};
+/* Fastest first; "auto" is the first one that has a device. The emulated one is for tests. */
+static backend_fn *const BACKENDS[] = {
+#if defined(MD_WITH_CUDA) && !defined(MD_CUDA_EMULATED)
+    backend_cuda,
+#endif
+    backend_cpu,
+    backend_ref,
+#ifdef MD_CUDA_EMULATED
+    backend_cuda,
+#endif
+};
+
+static int device_count(const struct backend *backend)
+{
+    return backend->device_count ? backend->device_count() : 1;
+}
 
 size_t backend_count(void)
 {
@@ -49,7 +63,10 @@ static md_status unknown(const char *name)
 md_status backend_find(const struct backend **out, int *index, const char *name)
 {
     if (!name || strcmp(name, "auto") == 0) {
-        *out = backend_at(0);
+        size_t first = 0;
+        while (device_count(backend_at(first)) < 1)
+            first++; /* the host's devices are always there */
+        *out = backend_at(first);
         *index = 0;
         return MD_OK;
     }

@@ -1,6 +1,7 @@
 /* device.c - devices, streams, their scratch memory, and tensors that live long. */
 #include "tensor/device.h"
 
+#include <assert.h>
 #include <sched.h>
 #include <string.h>
 
@@ -17,19 +18,32 @@ static int core_count(void)
     return count > 0 ? count : 1;
 }
 
-md_status device_create(struct device **out, const struct backend *backend, struct memory *memory,
-                        int index, int threads, bool deterministic)
+static md_status check_options(const struct backend *backend, const struct device_options *options)
 {
-    if (threads < 0)
-        return ERROR(MD_EINVAL, "threads is %d; 0 means one for each core", threads);
+    if (options->threads < 0)
+        return ERROR(MD_EINVAL, "threads is %d; 0 means one for each core", options->threads);
+    if ((options->activations != TENSOR_F32 || options->tf32) && !backend->reduced_precision)
+        return ERROR(MD_EUNSUPPORTED,
+                     "device %s computes in fp32 alone; %s is for device cuda, or leave it out",
+                     backend->name,
+                     options->tf32 ? "tf32" : tensor_type_name(options->activations));
+    return MD_OK;
+}
+
+md_status device_create(struct device **out, const struct backend *backend, struct memory *memory,
+                        const struct device_options *options)
+{
     md_status st = MD_OK;
     struct device *device = NULL;
+    TRY(check_options(backend, options));
     TRY(memory_zeroed(memory, &device, 1, sizeof *device));
     *device = (struct device){.backend = backend,
                               .memory = memory,
-                              .threads = threads > 0 ? threads : core_count(),
-                              .deterministic = deterministic,
-                              .index = index};
+                              .threads = options->threads > 0 ? options->threads : core_count(),
+                              .deterministic = options->deterministic,
+                              .activations = options->activations,
+                              .tf32 = options->tf32,
+                              .index = options->index};
     if (pthread_mutex_init(&device->lock, NULL) != 0)
         FAIL(MD_ENOMEM, "the system gives no more mutexes");
     st = backend->device_open(device);
@@ -73,8 +87,9 @@ void stream_free(struct stream *stream)
         return;
     struct device *device = stream->device;
     device->backend->stream_close(stream);
-    if (stream->scratch)
-        device->backend->free(device, stream->scratch, stream->scratch_bytes);
+    for (int i = 0; i < STREAM_MAX_BRANCHES; i++)
+        if (stream->scratch[i].memory)
+            device->backend->free(device, stream->scratch[i].memory, stream->scratch[i].bytes);
     memory_free(device->memory, stream);
 }
 
@@ -83,20 +98,52 @@ md_status stream_scratch(struct stream *stream, void **out, size_t bytes)
     md_status st = MD_OK;
     struct device *device = stream->device;
     const struct backend *backend = device->backend;
-    if (bytes > stream->scratch_bytes || !stream->scratch) {
-        if (stream->scratch) {
+    struct stream_scratch *scratch = &stream->scratch[stream->branch];
+    if (bytes > scratch->bytes || !scratch->memory) {
+        if (scratch->memory) {
             TRY(backend->synchronise(stream)); /* an earlier operation may still use the old one */
-            backend->free(device, stream->scratch, stream->scratch_bytes);
-            stream->scratch = NULL;
-            stream->scratch_bytes = 0;
+            backend->free(device, scratch->memory, scratch->bytes);
+            *scratch = (struct stream_scratch){0};
         }
-        TRY(backend->alloc(device, &stream->scratch, bytes));
-        stream->scratch_bytes = bytes;
+        TRY(backend->alloc(device, &scratch->memory, bytes));
+        scratch->bytes = bytes;
     }
-    *out = stream->scratch;
+    *out = scratch->memory;
 fail:
     return st;
 }
+
+/* ---- branches ----------------------------------------------------------------------------- */
+
+bool stream_branches_overlap(const struct stream *stream)
+{
+    return stream->device->backend->fork != NULL;
+}
+
+md_status stream_fork(struct stream *stream, int branches)
+{
+    assert(stream->branch == 0 && branches >= 1 && branches <= STREAM_MAX_BRANCHES);
+    if (stream->measuring || !stream_branches_overlap(stream))
+        return MD_OK;
+    return stream->device->backend->fork(stream, branches);
+}
+
+void stream_branch(struct stream *stream, int branch)
+{
+    assert(branch >= 0 && branch < STREAM_MAX_BRANCHES);
+    if (stream_branches_overlap(stream))
+        stream->branch = branch;
+}
+
+md_status stream_join(struct stream *stream, int branches)
+{
+    stream->branch = 0;
+    if (stream->measuring || !stream_branches_overlap(stream))
+        return MD_OK;
+    return stream->device->backend->join(stream, branches);
+}
+
+/* ---- transfers ---------------------------------------------------------------------------- */
 
 md_status tensor_upload(struct stream *stream, const struct tensor *to, const void *from_host)
 {
@@ -116,6 +163,32 @@ md_status tensor_download(struct stream *stream, void *to_host, const struct ten
         return MD_OK;
     }
     return stream->device->backend->download(stream, to_host, from->data, bytes);
+}
+
+md_status tensor_download_later(struct stream *stream, void *to_host, const struct tensor *from)
+{
+    const struct backend *backend = stream->device->backend;
+    size_t bytes = tensor_bytes(from);
+    if (stream->measuring || bytes == 0 || !backend->download_later)
+        return tensor_download(stream, to_host, from);
+    return backend->download_later(stream, to_host, from->data, bytes);
+}
+
+md_status host_memory_alloc(struct device *device, void **out, size_t bytes)
+{
+    if (device->backend->host_alloc)
+        return device->backend->host_alloc(device, out, bytes);
+    return memory_alloc(device->memory, out, bytes, 1);
+}
+
+void host_memory_free(struct device *device, void *memory, size_t bytes)
+{
+    if (!memory)
+        return;
+    if (device->backend->host_free)
+        device->backend->host_free(device, memory, bytes);
+    else
+        memory_free(device->memory, memory);
 }
 
 /* Uploads zeros in pieces, so that a large slab needs no host copy of its size. */

@@ -23,9 +23,13 @@ struct device {
     int                   threads; /* for the cpu backend's loops and libraries, >= 1 */
     bool                  deterministic;
     int                   index;   /* of "cuda:1" */
+    enum tensor_type      activations; /* F32, BF16 or F16: of images, feature maps and hidden layers */
+    bool                  tf32;    /* products of F32 activations may round their factors to TF32 */
     pthread_mutex_t       lock;    /* guards op caches */
     void                 *state;   /* the backend's */
 };
+
+struct graph; /* a recorded sequence of operations, of the backend */
 
 /* One of these for each kind of device. Functions return MD_EDEVICE or MD_ENOMEM with text. */
 struct backend {
@@ -40,20 +44,56 @@ struct backend {
     md_status (*download)(struct stream *stream, void *to_host, const void *from, size_t bytes); /* waits */
     md_status (*synchronise)(struct stream *stream);
     const struct op_table *ops;
+
+    /* What follows is NULL, false or 0 where a device has no such thing. */
+    int (*device_count)(void);                                /* NULL: one. Never fails. */
+    md_status (*device_query)(md_device_info *out, int index); /* NULL: the host itself */
+    bool reduced_precision; /* activations may be BF16 or F16, and tf32 true */
+    bool fused_stem;        /* conv2d_maxpool_forward is faster than its parts */
+    int  roi_part;          /* rois that are pooled and classified at once; 0: a few hundred */
+    /* Host memory that transfers need not copy first; the allocator's when NULL. */
+    md_status (*host_alloc)(struct device *device, void **out, size_t bytes);
+    void (*host_free)(struct device *device, void *memory, size_t bytes);
+    /* As download, but does not wait: to_host (of host_alloc) holds it after synchronise. */
+    md_status (*download_later)(struct stream *stream, void *to_host, const void *from, size_t bytes);
+    /* See stream_fork; stream->branch is set by the caller. */
+    md_status (*fork)(struct stream *stream, int branches);
+    md_status (*join)(struct stream *stream, int branches);
+    /* Between begin and end operations are recorded, not run. End must follow begin, also after an
+     * error, and then gives no graph. MD_EUNSUPPORTED: it must be run without recording. */
+    md_status (*capture_begin)(struct stream *stream);
+    md_status (*capture_end)(struct stream *stream, struct graph **out);
+    md_status (*graph_launch)(struct stream *stream, struct graph *graph);
+    void (*graph_free)(struct device *device, struct graph *graph);
 };
 
-/* threads 0: one for each core this process may use. */
+struct device_options {
+    int              index;   /* of "cuda:1" */
+    int              threads; /* 0: one for each core this process may use */
+    bool             deterministic, tf32;
+    enum tensor_type activations; /* TENSOR_F32 is zero */
+};
+
+/* Activations that the backend cannot have: MD_EUNSUPPORTED. */
 md_status device_create(struct device **out, const struct backend *backend, struct memory *memory,
-                        int index, int threads, bool deterministic);
+                        const struct device_options *options);
 void device_free(struct device *device);
 
 /* ---- stream: operations in order, by one host thread at a time ---------------------------- */
 
+enum { STREAM_MAX_BRANCHES = 5 };
+
+/* Device memory of one operation at a time; see stream_scratch. */
+struct stream_scratch {
+    void  *memory;
+    size_t bytes;
+};
+
 struct stream {
     struct device *device;
     bool           measuring;
-    void          *scratch; /* device memory of one operation at a time; see stream_scratch */
-    size_t         scratch_bytes;
+    int            branch; /* 0, or which of the forked ones operations go to */
+    struct stream_scratch scratch[STREAM_MAX_BRANCHES];
     void          *state; /* the backend's */
 };
 
@@ -62,9 +102,24 @@ void      stream_free(struct stream *stream);
 /* Device memory that the next call of it may overwrite. Grows when a larger one is asked for. */
 md_status stream_scratch(struct stream *stream, void **out, size_t bytes);
 
+/* Work that does not depend on each other: after stream_fork(stream, n), operations go to the branch
+ * last chosen, 0 to n - 1, until stream_join; what comes after waits for all of them. Where branches
+ * run at the same time, memory that one has given back must not be used by another: see
+ * stream_branches_overlap. A join follows a fork also after an error. */
+md_status stream_fork(struct stream *stream, int branches);
+void      stream_branch(struct stream *stream, int branch);
+md_status stream_join(struct stream *stream, int branches);
+bool      stream_branches_overlap(const struct stream *stream);
+
 /* The whole tensor. Nothing happens while measuring (downloads give zeros). */
 md_status tensor_upload(struct stream *stream, const struct tensor *to, const void *from_host);
 md_status tensor_download(struct stream *stream, void *to_host, const struct tensor *from);
+/* to_host, which is of host_memory_alloc, holds it after the next synchronise. */
+md_status tensor_download_later(struct stream *stream, void *to_host, const struct tensor *from);
+
+/* Host memory for uploads and downloads; where the device has none of its own, the allocator's. */
+md_status host_memory_alloc(struct device *device, void **out, size_t bytes);
+void      host_memory_free(struct device *device, void *memory, size_t bytes);
 
 /* Device memory that lives longer than a pass: parameters. Zeroed. */
 md_status tensor_create(struct device *device, struct tensor *out, enum tensor_type type, struct shape shape);

@@ -22,7 +22,9 @@ struct bench {
 static void bench_open(struct bench *b, const struct backend *backend, int threads)
 {
     memory_init(&b->memory, NULL);
-    ck_assert_int_eq(device_create(&b->device, backend, &b->memory, 0, threads, false), MD_OK);
+    ck_assert_int_eq(device_create(&b->device, backend, &b->memory,
+                                   &(struct device_options){.threads = threads}),
+                     MD_OK);
     ck_assert_int_eq(stream_create(&b->stream, b->device), MD_OK);
 }
 
@@ -413,7 +415,7 @@ static md_status forward_once(struct memory *memory)
     struct tensor in = {0}, out = {0};
     uint64_t version = 0;
     struct weight weight = {.version = &version};
-    TRY(device_create(&device, backend_cpu(), memory, 0, 1, false));
+    TRY(device_create(&device, backend_cpu(), memory, &(struct device_options){.threads = 1}));
     TRY(stream_create(&stream, device));
     TRY(tensor_create(device, &in, TENSOR_F32, SHAPE(1, 3, 4, 16)));
     TRY(tensor_create(device, &out, TENSOR_F32, SHAPE(1, 3, 4, 16)));

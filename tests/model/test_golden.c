@@ -130,7 +130,9 @@ static void bench_open(struct bench *b, const char *preset, const char *device)
     int index;
     memory_init(&b->memory, NULL);
     OK(backend_find(&backend, &index, device));
-    OK(device_create(&b->device, backend, &b->memory, index, 2, true));
+    OK(device_create(
+        &b->device, backend, &b->memory,
+        &(struct device_options){.index = index, .threads = 2, .deterministic = true}));
     OK(config_create(&b->config, &b->memory, NULL, preset));
     OK(config_set(b->config, "MODEL.PIXEL_MEAN", "[103.53, 116.28, 123.675]"));
     OK(config_set(b->config, "MODEL.PIXEL_STD", "[57.375, 57.12, 58.395]"));

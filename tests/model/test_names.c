@@ -26,7 +26,9 @@ static void names_open(struct names *t, const char *preset, const char *key, con
     memset(t, 0, sizeof *t);
     memory_init(&t->memory, NULL);
     NET_OK(backend_find(&backend, &index, "ref"));
-    NET_OK(device_create(&t->device, backend, &t->memory, index, 1, true));
+    NET_OK(device_create(
+        &t->device, backend, &t->memory,
+        &(struct device_options){.index = index, .threads = 1, .deterministic = true}));
     NET_OK(config_create(&t->config, &t->memory, NULL, preset));
     if (key)
         NET_OK(config_set(t->config, key, value));

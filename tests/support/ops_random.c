@@ -13,7 +13,8 @@ void lab_open(struct lab *lab, const struct backend *backend)
 {
     memset(lab, 0, sizeof *lab);
     memory_init(&lab->memory, NULL);
-    LAB_OK(device_create(&lab->device, backend, &lab->memory, 0, 2, true));
+    LAB_OK(device_create(&lab->device, backend, &lab->memory,
+                         &(struct device_options){.threads = 2, .deterministic = true}));
     LAB_OK(stream_create(&lab->stream, lab->device));
 }
 

@@ -18,7 +18,9 @@ md_status tiny_net_open(struct tiny_net *net, const char *preset, const char *de
     memory_init(&net->own, NULL);
     net->memory = memory ? memory : &net->own;
     TRY(backend_find(&backend, &index, device));
-    TRY(device_create(&net->device, backend, net->memory, index, threads, true));
+    TRY(device_create(
+        &net->device, backend, net->memory,
+        &(struct device_options){.index = index, .threads = threads, .deterministic = true}));
     TRY(config_create(&net->config, net->memory, NULL, preset));
     for (size_t i = 0; settings && settings[i]; i += 2)
         TRY(config_set(net->config, settings[i], settings[i + 1]));

@@ -64,7 +64,8 @@ START_TEST(bad_arguments_are_refused)
     struct device *device = NULL;
     struct tensor t = {0};
     ck_assert_int_ge(lab.device->threads, 1);
-    ck_assert_int_eq(device_create(&device, lab.device->backend, &lab.memory, 0, -1, false),
+    ck_assert_int_eq(device_create(&device, lab.device->backend, &lab.memory,
+                                   &(struct device_options){.threads = -1}),
                      MD_EINVAL);
     ck_assert_ptr_null(device);
     ck_assert_int_eq(tensor_create(lab.device, &t, TENSOR_F32, SHAPE(3, -2)), MD_EINVAL);
@@ -83,7 +84,8 @@ START_TEST(threads_zero_means_cores)
     struct memory memory;
     struct device *device = NULL;
     memory_init(&memory, NULL);
-    LAB_OK(device_create(&device, backend_at(backend_count() - 1), &memory, 0, 0, false));
+    LAB_OK(device_create(&device, backend_at(backend_count() - 1), &memory,
+                         &(struct device_options){0}));
     ck_assert_int_ge(device->threads, 1);
     device_free(device);
 }
@@ -99,7 +101,8 @@ static md_status everything(struct memory *memory, const struct backend *backend
     struct workspace workspace = {0};
     struct tensor t = {0}, pass = {0};
     void *scratch = NULL;
-    TRY(device_create(&device, backend, memory, 0, 1, true));
+    TRY(device_create(&device, backend, memory,
+                      &(struct device_options){.threads = 1, .deterministic = true}));
     workspace_init(&workspace, device);
     TRY(stream_create(&stream, device));
     TRY(tensor_create(device, &t, TENSOR_F32, SHAPE(10)));
