@@ -57,6 +57,26 @@ void fpn_free(struct fpn *fpn, struct device *device)
 }
 
 /* The pyramid is allocated first, so that inference can give the merged maps back. */
+/* The last convolution of each level, and p6 from p5's: nothing of it waits for another level. */
+static md_status output_forward(struct fpn *fpn, struct stream *stream,
+                                struct tensor pyramid[FPN_LEVELS],
+                                const struct tensor merged[RESNET_STAGES])
+{
+    md_status st = MD_OK, joined;
+    TRY(stream_fork(stream, RESNET_STAGES));
+    for (int k = 0; k < RESNET_STAGES && st >= 0; k++) {
+        stream_branch(stream, k);
+        st = op_conv2d_forward(stream, &pyramid[k], &merged[k], &fpn->output[k].op,
+                               fpn->output[k].geometry, NULL, false);
+    }
+    if (st >= 0) /* on the last level's branch */
+        st = op_maxpool_forward(stream, &pyramid[4], &pyramid[3], subsample);
+    joined = stream_join(stream, RESNET_STAGES);
+    st = st < 0 ? st : joined;
+fail:
+    return st;
+}
+
 md_status fpn_forward(struct fpn *fpn, struct stream *stream, struct workspace *workspace,
                       struct tensor pyramid[FPN_LEVELS],
                       const struct tensor features[RESNET_STAGES], struct fpn_saved *saved)
@@ -65,12 +85,11 @@ md_status fpn_forward(struct fpn *fpn, struct stream *stream, struct workspace *
     struct tensor merged[RESNET_STAGES];
     for (int k = 0; k < RESNET_STAGES; k++) {
         struct shape lateral = conv_output(&fpn->lateral[k], features[k].shape);
-        TRY(workspace_tensor(workspace, &pyramid[k], TENSOR_F32,
-                             conv_output(&fpn->output[k], lateral)));
+        TRY(workspace_activation(workspace, &pyramid[k], conv_output(&fpn->output[k], lateral)));
     }
     const int64_t *d = pyramid[3].shape.dims;
-    TRY(workspace_tensor(workspace, &pyramid[4], TENSOR_F32,
-                         SHAPE(d[0], (d[1] - 1) / 2 + 1, (d[2] - 1) / 2 + 1, d[3])));
+    TRY(workspace_activation(workspace, &pyramid[4],
+                             SHAPE(d[0], (d[1] - 1) / 2 + 1, (d[2] - 1) / 2 + 1, d[3])));
 
     size_t mark = workspace_mark(workspace);
     for (int k = RESNET_STAGES - 1; k >= 0; k--) {
@@ -81,12 +100,10 @@ md_status fpn_forward(struct fpn *fpn, struct stream *stream, struct workspace *
             if (fpn->fuse_avg)
                 TRY(op_scale(stream, &merged[k], 0.5f));
         }
-        TRY(op_conv2d_forward(stream, &pyramid[k], &merged[k], &fpn->output[k].op,
-                              fpn->output[k].geometry, NULL, false));
         if (saved)
             saved->merged[k] = merged[k];
     }
-    TRY(op_maxpool_forward(stream, &pyramid[4], &pyramid[3], subsample));
+    TRY(output_forward(fpn, stream, pyramid, merged));
     if (saved) {
         memcpy(saved->features, features, sizeof saved->features);
         memcpy(saved->pyramid, pyramid, sizeof saved->pyramid);

@@ -281,9 +281,9 @@ static md_status stage_forward(struct resnet_stage *stage, struct stream *stream
     struct shape shape = block_output(&stage->blocks[0], in->shape);
     struct tensor current = *in;
     if (far)
-        TRY(workspace_tensor_far(workspace, out, TENSOR_F32, shape));
+        TRY(workspace_tensor_far(workspace, out, workspace->device->activations, shape));
     else
-        TRY(workspace_tensor(workspace, out, TENSOR_F32, shape));
+        TRY(workspace_activation(workspace, out, shape));
     size_t mark = workspace_mark(workspace);
     for (int i = 0; i < stage->count; i++) {
         TRY(block_forward(&stage->blocks[i], stream, workspace, out, &current, NULL));
@@ -302,8 +302,7 @@ static md_status stage_forward_saving(struct resnet_stage *stage, struct stream 
     struct tensor current = *in;
     for (int i = 0; i < stage->count; i++) {
         struct tensor next;
-        TRY(workspace_tensor(workspace, &next, TENSOR_F32,
-                             block_output(&stage->blocks[i], current.shape)));
+        TRY(workspace_activation(workspace, &next, block_output(&stage->blocks[i], current.shape)));
         TRY(block_forward(&stage->blocks[i], stream, workspace, &next, &current, &saved[i]));
         current = next;
     }
@@ -317,15 +316,20 @@ static md_status stem_forward(struct resnet *resnet, struct stream *stream,
                               const struct tensor *image, struct resnet_saved *saved)
 {
     md_status st = MD_OK;
+    const struct pool_geometry pool = {3, 2, 1};
     struct tensor stem;
     struct shape conv = conv_output(&resnet->stem, image->shape);
     struct shape pooled =
         SHAPE(conv.dims[0], (conv.dims[1] - 1) / 2 + 1, (conv.dims[2] - 1) / 2 + 1, conv.dims[3]);
-    TRY(workspace_tensor(workspace, out, TENSOR_F32, pooled));
+    const bool saves = saved && !resnet->stem_frozen;
+    TRY(workspace_activation(workspace, out, pooled));
+    if (!saves && stream->device->backend->fused_stem)
+        return op_conv2d_maxpool_forward(stream, out, image, &resnet->stem.op,
+                                         resnet->stem.geometry, pool);
     size_t mark = workspace_mark(workspace);
     TRY(conv_forward(&resnet->stem, stream, workspace, &stem, image, NULL, true));
-    TRY(op_maxpool_forward(stream, out, &stem, (struct pool_geometry){3, 2, 1}));
-    if (saved && !resnet->stem_frozen) {
+    TRY(op_maxpool_forward(stream, out, &stem, pool));
+    if (saves) {
         saved->image = *image;
         saved->stem = stem;
         saved->pooled = *out;

@@ -198,8 +198,7 @@ static md_status forward_rois(struct roi_heads *heads, struct stream *stream,
     int64_t capacity = rois->shape.dims[0];
     int64_t channels = pyramid[0].shape.dims[3];
     int64_t side = heads->config.pooler_resolution;
-    TRY(workspace_tensor(workspace, &out->pooled, TENSOR_F32,
-                         SHAPE(capacity, side, side, channels)));
+    TRY(workspace_activation(workspace, &out->pooled, SHAPE(capacity, side, side, channels)));
     TRY(op_roi_align_forward(stream, &out->pooled, pyramid, rois, rows, &params));
     struct tensor current = tensor_reshape(&out->pooled, SHAPE(capacity, side * side * channels));
     for (int i = 0; i < heads->config.num_fc; i++) {
@@ -229,18 +228,20 @@ md_status roi_heads_score(struct roi_heads *heads, struct stream *stream,
 {
     md_status st = MD_OK;
     int64_t capacity = batch->rois.shape.dims[0];
+    int wanted = stream->device->backend->roi_part;
+    int64_t at_once = wanted > 0 ? wanted : ROIS_AT_ONCE;
     struct tensor counts;
     *out = (struct roi_output){0};
     TRY(allocate_scores(heads, workspace, out, capacity));
     size_t mark = workspace_mark(workspace);
     TRY(workspace_tensor(workspace, &counts, TENSOR_I32,
-                         SHAPE((capacity + ROIS_AT_ONCE - 1) / ROIS_AT_ONCE)));
-    TRY(op_part_rows(stream, &counts, &batch->rows, ROIS_AT_ONCE));
+                         SHAPE((capacity + at_once - 1) / at_once)));
+    TRY(op_part_rows(stream, &counts, &batch->rows, at_once));
     size_t part_mark = workspace_mark(workspace);
-    for (int64_t first = 0; first < capacity; first += ROIS_AT_ONCE) {
-        int64_t size = capacity - first < ROIS_AT_ONCE ? capacity - first : ROIS_AT_ONCE;
+    for (int64_t first = 0; first < capacity; first += at_once) {
+        int64_t size = capacity - first < at_once ? capacity - first : at_once;
         struct tensor rois = tensor_rows(&batch->rois, first, size);
-        struct tensor rows = tensor_rows(&counts, first / ROIS_AT_ONCE, 1);
+        struct tensor rows = tensor_rows(&counts, first / at_once, 1);
         struct roi_output part = {.scores = tensor_rows(&out->scores, first, size),
                                   .deltas = tensor_rows(&out->deltas, first, size)};
         TRY(forward_rois(heads, stream, workspace, &part, &rois, &rows, pyramid));

@@ -88,16 +88,7 @@ void rpn_free(struct rpn *rpn, struct device *device)
 
 /* ---- head --------------------------------------------------------------------------------- */
 
-/* The part of a slab that belongs to one level: [n, count] or, with `width` 4, [n, count, 4]. */
-static struct tensor level_view(const struct tensor *slab, const struct level_layout *layout,
-                                int level, int images, int width)
-{
-    struct tensor rows =
-        tensor_rows(slab, images * layout->first[level], images * layout->count[level]);
-    return width == 1 ? tensor_reshape(&rows, SHAPE(images, layout->count[level]))
-                      : tensor_reshape(&rows, SHAPE(images, layout->count[level], width));
-}
-
+/* The part of a slab that belongs to one level, as the map that the head writes. */
 static struct tensor level_map(const struct tensor *slab, const struct level_layout *layout,
                                int level, const struct tensor *feature, int channels)
 {
@@ -107,29 +98,59 @@ static struct tensor level_map(const struct tensor *slab, const struct level_lay
     return tensor_reshape(&rows, SHAPE(d[0], d[1], d[2], channels));
 }
 
-static md_status make_anchors(struct rpn *rpn, struct stream *stream, struct workspace *workspace,
-                              struct rpn_output *out, const struct tensor pyramid[FPN_LEVELS])
+static void layout_of(struct rpn *rpn, struct rpn_output *out,
+                      const struct tensor pyramid[FPN_LEVELS])
 {
-    md_status st = MD_OK;
     struct level_layout *layout = &out->layout;
     *layout = (struct level_layout){.levels = FPN_LEVELS};
     for (int k = 0; k < FPN_LEVELS; k++) {
+        const int64_t *d = pyramid[k].shape.dims;
+        struct anchor_params *level = &out->levels[k];
         layout->first[k] = layout->total;
-        layout->count[k] =
-            pyramid[k].shape.dims[1] * pyramid[k].shape.dims[2] * rpn->anchors_per_cell;
+        layout->count[k] = d[1] * d[2] * rpn->anchors_per_cell;
         layout->total += layout->count[k];
+        *level = (struct anchor_params){.cell_count = rpn->anchors_per_cell,
+                                        .height = (int)d[1],
+                                        .width = (int)d[2],
+                                        .stride = (float)(4 << k),
+                                        .offset = rpn->anchor_offset};
+        memcpy(level->cells, rpn->cells[k], sizeof level->cells);
     }
-    TRY(workspace_tensor(workspace, &out->anchors, TENSOR_F32, SHAPE(layout->total, 4)));
+}
+
+md_status rpn_anchors(struct stream *stream, struct workspace *workspace, struct tensor *out,
+                      const struct rpn_output *head)
+{
+    md_status st = MD_OK;
+    const struct level_layout *layout = &head->layout;
+    TRY(workspace_tensor(workspace, out, TENSOR_F32, SHAPE(layout->total, 4)));
     for (int k = 0; k < FPN_LEVELS; k++) {
-        struct anchor_params params = {.cell_count = rpn->anchors_per_cell,
-                                       .height = (int)pyramid[k].shape.dims[1],
-                                       .width = (int)pyramid[k].shape.dims[2],
-                                       .stride = (float)(4 << k),
-                                       .offset = rpn->anchor_offset};
-        memcpy(params.cells, rpn->cells[k], sizeof params.cells);
-        struct tensor part = tensor_rows(&out->anchors, layout->first[k], layout->count[k]);
-        TRY(op_anchors(stream, &part, &params));
+        struct tensor part = tensor_rows(out, layout->first[k], layout->count[k]);
+        TRY(op_anchors(stream, &part, &head->levels[k]));
     }
+fail:
+    return st;
+}
+
+/* The head's results on one level. */
+static md_status level_forward(struct rpn *rpn, struct stream *stream, struct workspace *workspace,
+                               struct rpn_output *out, const struct tensor *feature, int level,
+                               bool keep)
+{
+    md_status st = MD_OK;
+    const int a = rpn->anchors_per_cell;
+    const size_t mark = workspace_mark(workspace);
+    struct tensor hidden;
+    struct tensor logits = level_map(&out->logits, &out->layout, level, feature, a);
+    struct tensor deltas = level_map(&out->deltas, &out->layout, level, feature, 4 * a);
+    TRY(conv_forward(&rpn->conv, stream, workspace, &hidden, feature, NULL, true));
+    TRY(op_conv2d_forward(stream, &logits, &hidden, &rpn->objectness_logits.op,
+                          rpn->objectness_logits.geometry, NULL, false));
+    TRY(op_conv2d_forward(stream, &deltas, &hidden, &rpn->anchor_deltas.op,
+                          rpn->anchor_deltas.geometry, NULL, false));
+    out->hidden[level] = hidden;
+    if (!keep)
+        workspace_rewind(workspace, mark);
 fail:
     return st;
 }
@@ -138,28 +159,23 @@ md_status rpn_forward(struct rpn *rpn, struct stream *stream, struct workspace *
                       struct rpn_output *out, const struct tensor pyramid[FPN_LEVELS],
                       bool training)
 {
-    md_status st = MD_OK;
-    int a = rpn->anchors_per_cell;
+    md_status st = MD_OK, joined;
+    const bool keep = training || stream_branches_overlap(stream);
     out->images = (int)pyramid[0].shape.dims[0];
-    TRY(make_anchors(rpn, stream, workspace, out, pyramid));
+    layout_of(rpn, out, pyramid);
     int64_t entries = out->images * out->layout.total;
     TRY(workspace_tensor(workspace, &out->logits, TENSOR_F32, SHAPE(entries)));
     TRY(workspace_tensor(workspace, &out->deltas, TENSOR_F32, SHAPE(entries, 4)));
-    for (int k = 0; k < FPN_LEVELS; k++) {
-        size_t mark = workspace_mark(workspace);
-        struct tensor hidden;
-        struct tensor logits = level_map(&out->logits, &out->layout, k, &pyramid[k], a);
-        struct tensor deltas = level_map(&out->deltas, &out->layout, k, &pyramid[k], 4 * a);
-        TRY(conv_forward(&rpn->conv, stream, workspace, &hidden, &pyramid[k], NULL, true));
-        TRY(op_conv2d_forward(stream, &logits, &hidden, &rpn->objectness_logits.op,
-                              rpn->objectness_logits.geometry, NULL, false));
-        TRY(op_conv2d_forward(stream, &deltas, &hidden, &rpn->anchor_deltas.op,
-                              rpn->anchor_deltas.geometry, NULL, false));
-        if (training)
-            out->hidden[k] = hidden;
-        else
-            workspace_rewind(workspace, mark);
+    const size_t mark = workspace_mark(workspace);
+    TRY(stream_fork(stream, FPN_LEVELS));
+    for (int k = 0; k < FPN_LEVELS && st >= 0; k++) {
+        stream_branch(stream, k);
+        st = level_forward(rpn, stream, workspace, out, &pyramid[k], k, keep);
     }
+    joined = stream_join(stream, FPN_LEVELS);
+    st = st < 0 ? st : joined;
+    if (st >= 0 && !training)
+        workspace_rewind(workspace, mark);
 fail:
     return st;
 }
@@ -194,31 +210,25 @@ fail:
     return st;
 }
 
-/* The best `topk` anchors of one level as boxes. */
-static md_status decode_level(struct rpn *rpn, struct stream *stream, struct workspace *workspace,
-                              struct segments *segments, const struct rpn_output *head, int level,
-                              const struct tensor *image_sizes, int64_t topk)
+/* The best `topk` anchors of each level as boxes. */
+static md_status decode_levels(struct rpn *rpn, struct stream *stream, struct workspace *workspace,
+                               struct segments *segments, const struct rpn_output *head,
+                               const struct tensor *image_sizes)
 {
     md_status st = MD_OK;
-    int n = head->images;
-    int64_t best = smaller(topk, head->layout.count[level]);
+    const int64_t count = segments->boxes.shape.dims[0], best = segments->boxes.shape.dims[1];
     size_t mark = workspace_mark(workspace);
     struct decode_params params = {.min_size = rpn->config.min_size};
     memcpy(params.weights, rpn->config.bbox_reg_weights, sizeof params.weights);
-    struct tensor index, value, count;
-    TRY(workspace_tensor(workspace, &index, TENSOR_I32, SHAPE(n, best)));
-    TRY(workspace_tensor(workspace, &value, TENSOR_F32, SHAPE(n, best)));
-    TRY(workspace_tensor(workspace, &count, TENSOR_I32, SHAPE(n)));
-    struct tensor logits = level_view(&head->logits, &head->layout, level, n, 1);
-    struct tensor deltas = level_view(&head->deltas, &head->layout, level, n, 4);
-    struct tensor anchors =
-        tensor_rows(&head->anchors, head->layout.first[level], head->layout.count[level]);
-    struct tensor boxes = tensor_rows(&segments->boxes, level * n, n);
-    struct tensor scores = tensor_rows(&segments->scores, level * n, n);
-    struct tensor counts = tensor_rows(&segments->counts, level * n, n);
-    struct decode_inputs in = {&deltas, &anchors, &index, &value, &count, image_sizes};
-    TRY(op_topk(stream, &index, &value, &count, &logits));
-    TRY(op_rpn_decode(stream, &boxes, &scores, &counts, &in, &params));
+    struct tensor index, value, found;
+    TRY(workspace_tensor(workspace, &index, TENSOR_I32, SHAPE(count, best)));
+    TRY(workspace_tensor(workspace, &value, TENSOR_F32, SHAPE(count, best)));
+    TRY(workspace_tensor(workspace, &found, TENSOR_I32, SHAPE(count)));
+    struct decode_inputs in = {&head->deltas, &index,        &value,      &found,
+                               image_sizes,   &head->layout, head->levels};
+    TRY(op_topk(stream, &index, &value, &found, &head->logits, &head->layout));
+    TRY(op_rpn_decode(stream, &segments->boxes, &segments->scores, &segments->counts, &in,
+                      &params));
     workspace_rewind(workspace, mark);
 fail:
     return st;
@@ -240,8 +250,7 @@ md_status rpn_proposals(struct rpn *rpn, struct stream *stream, struct workspace
     size_t mark = workspace_mark(workspace);
     struct segments s;
     TRY(allocate_segments(&s, workspace, head, topk));
-    for (int k = 0; k < FPN_LEVELS; k++)
-        TRY(decode_level(rpn, stream, workspace, &s, head, k, image_sizes, topk));
+    TRY(decode_levels(rpn, stream, workspace, &s, head, image_sizes));
     /* A segment's best `post` are enough: no more of it can be among the best of all. */
     TRY(op_nms(stream, &s.keep, &s.keep_count, &s.boxes, &s.counts, c->nms_thresh, post));
     struct merge_inputs merge = {&s.boxes, &s.scores, &s.keep, &s.keep_count, FPN_LEVELS};
@@ -255,7 +264,7 @@ fail:
 
 /* The index, counts and match that say which anchors are trained towards what. */
 struct assignment {
-    struct tensor match, label, index, counts;
+    struct tensor anchors, match, label, index, counts;
 };
 
 static md_status assign(struct rpn *rpn, struct stream *stream, struct workspace *workspace,
@@ -278,7 +287,8 @@ static md_status assign(struct rpn *rpn, struct stream *stream, struct workspace
     TRY(workspace_tensor(workspace, &out->label, TENSOR_I32, SHAPE(n, total)));
     TRY(workspace_tensor(workspace, &out->index, TENSOR_I32,
                          SHAPE(n, smaller(sample.size, total))));
-    TRY(op_match(stream, &out->match, &out->label, &head->anchors, NULL, &targets->boxes,
+    TRY(rpn_anchors(stream, workspace, &out->anchors, head));
+    TRY(op_match(stream, &out->match, &out->label, &out->anchors, NULL, &targets->boxes,
                  &targets->counts, &match));
     TRY(op_sample(stream, &out->index, &out->counts, &out->label, &sample));
 fail:
@@ -307,7 +317,7 @@ md_status rpn_losses(struct rpn *rpn, struct stream *stream, struct workspace *w
                                      .box_scale =
                                          c->loss_weight * c->bbox_reg_loss_weight / images};
     memcpy(params.weights, c->bbox_reg_weights, sizeof params.weights);
-    struct rpn_loss_inputs in = {&head->logits,   &head->deltas,    &head->anchors,
+    struct rpn_loss_inputs in = {&head->logits,   &head->deltas,    &assigned.anchors,
                                  &assigned.index, &assigned.counts, &assigned.match,
                                  &targets->boxes, &head->layout};
     TRY(op_rpn_loss(stream, &out->loss, gradients ? &out->logits_grad : NULL,

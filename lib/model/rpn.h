@@ -16,7 +16,7 @@ struct rpn {
 /* What the head says about every anchor of a batch. */
 struct rpn_output {
     struct level_layout layout;
-    struct tensor anchors;            /* [R,4] */
+    struct anchor_params levels[FPN_LEVELS];
     struct tensor logits, deltas;     /* slabs [n*R], [n*R,4] */
     struct tensor hidden[FPN_LEVELS]; /* the 3x3 convolution's outputs; kept for training only */
     int images;
@@ -44,6 +44,10 @@ void      rpn_free(struct rpn *rpn, struct device *device);
 
 md_status rpn_forward(struct rpn *rpn, struct stream *stream, struct workspace *workspace,
                       struct rpn_output *out, const struct tensor pyramid[FPN_LEVELS], bool training);
+/* All anchors [R,4] of an image, levels one after the other. Detection computes those of its few
+ * candidates; only the losses look at all. */
+md_status rpn_anchors(struct stream *stream, struct workspace *workspace, struct tensor *out,
+                      const struct rpn_output *head);
 /* image_sizes [n,2] I32: height, width without padding. */
 md_status rpn_proposals(struct rpn *rpn, struct stream *stream, struct workspace *workspace,
                         struct proposals *out, const struct rpn_output *head,

@@ -93,6 +93,9 @@ static md_status plan_images(struct pass_plan *plan, const struct session_image 
             image->network_height > 1 << 15)
             return ERROR(MD_EINVAL, "image %d: %dx%d seen as %dx%d; sides must be 1 to 32768", i,
                          image->width, image->height, image->network_width, image->network_height);
+        if (image->width > 1 << 15 || image->height > 1 << 15)
+            return ERROR(MD_EUNSUPPORTED, "image %d is %dx%d; sides of 32768 at most are read", i,
+                         image->width, image->height);
         size_t bytes = (size_t)image->width * (size_t)image->height * 3;
         if (bytes > plan->staging)
             plan->staging = bytes;
@@ -129,25 +132,32 @@ static md_status upload_images(struct session *session, struct image_batch *batc
     md_status st = MD_OK;
     const struct model_config *config = &session->detector->config;
     struct image_params params = {.reverse_channels = session->reverse_channels};
-    struct tensor staging;
+    struct tensor staging, from_sizes;
     memcpy(params.mean, config->pixel_mean, sizeof params.mean);
     memcpy(params.std, config->pixel_std, sizeof params.std);
-    TRY(workspace_tensor(&session->workspace, &batch->pixels, TENSOR_F32,
-                         SHAPE(plan->images, plan->height, plan->width, 3)));
+    TRY(workspace_activation(&session->workspace, &batch->pixels,
+                             SHAPE(plan->images, plan->height, plan->width, 3)));
     TRY(workspace_tensor(&session->workspace, &batch->sizes, TENSOR_I32, SHAPE(plan->images, 2)));
     size_t mark = workspace_mark(&session->workspace);
-    TRY(workspace_tensor(&session->workspace, &staging, TENSOR_U8, SHAPE((int64_t)plan->staging)));
-    int32_t *sizes = (int32_t *)(void *)session->host;
+    TRY(workspace_tensor(&session->workspace, &from_sizes, TENSOR_I32, SHAPE(plan->images, 2)));
+    TRY(workspace_tensor(&session->workspace, &staging, TENSOR_U8,
+                         SHAPE(plan->images, (int64_t)plan->staging)));
+    int32_t *sizes = (int32_t *)(void *)session->host, *from = sizes + 2 * plan->images;
     for (int i = 0; i < plan->images; i++) {
         const struct session_image *image = &images[i];
-        struct tensor part = tensor_rows(&staging, 0, (int64_t)image->width * image->height * 3);
-        struct tensor pixels = tensor_reshape(&part, SHAPE(image->height, image->width, 3));
-        params.height = sizes[2 * i] = image->network_height;
-        params.width = sizes[2 * i + 1] = image->network_width;
+        struct tensor row = tensor_rows(&staging, i, 1);
+        struct tensor flat = tensor_reshape(&row, SHAPE((int64_t)plan->staging));
+        struct tensor pixels = tensor_rows(&flat, 0, (int64_t)image->width * image->height * 3);
+        from[2 * i] = image->height;
+        from[2 * i + 1] = image->width;
+        sizes[2 * i] = image->network_height;
+        sizes[2 * i + 1] = image->network_width;
         TRY(tensor_upload(session->stream, &pixels, image->pixels));
-        TRY(op_image_to_tensor(session->stream, &batch->pixels, i, &pixels, &params));
     }
+    TRY(tensor_upload(session->stream, &from_sizes, from));
     TRY(tensor_upload(session->stream, &batch->sizes, sizes));
+    TRY(op_images_to_tensor(session->stream, &batch->pixels, &staging, &from_sizes, &batch->sizes,
+                            &params));
     workspace_rewind(&session->workspace, mark);
 fail:
     return st;
@@ -276,7 +286,7 @@ md_status session_detect(struct session *session, struct session_detection *out,
     TRY(plan_images(&plan, images, count));
     plan.max_detections = options->max_detections;
     size_t rows = (size_t)count * (size_t)plan.max_detections;
-    TRY(host_reserve(session, (rows * 6 + 2 * (size_t)count) * sizeof(float)));
+    TRY(host_reserve(session, (rows * 6 + 4 * (size_t)count) * sizeof(float)));
     TRY(run_planned(session, &pass, &plan));
     double start = clock_seconds();
     TRY(download_detections(session, out, counts, &pass.detections, images, &plan));
@@ -337,7 +347,7 @@ md_status session_losses(struct session *session, struct step_losses *out,
         if (truth[i].count > most)
             most = truth[i].count;
     plan.truths = round_up(most, 8); /* few different capacities, few measuring passes */
-    size_t words = (size_t)count * (size_t)plan.truths * 5 + 2 * (size_t)count;
+    size_t words = (size_t)count * (size_t)plan.truths * 5 + 4 * (size_t)count;
     TRY(host_reserve(session, words * sizeof(float)));
     if (gradients)
         TRY(param_set_prepare_training(session->detector->params));

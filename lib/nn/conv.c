@@ -135,7 +135,7 @@ md_status conv_forward(struct conv *conv, struct stream *stream, struct workspac
                        struct tensor *out, const struct tensor *in, const struct tensor *residual,
                        bool relu)
 {
-    md_status st = workspace_tensor(workspace, out, TENSOR_F32, conv_output(conv, in->shape));
+    md_status st = workspace_activation(workspace, out, conv_output(conv, in->shape));
     if (st < 0)
         return st;
     return op_conv2d_forward(stream, out, in, &conv->op, conv->geometry, residual, relu);

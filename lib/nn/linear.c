@@ -46,7 +46,7 @@ md_status linear_forward(struct linear *linear, struct stream *stream, struct wo
                          const struct tensor *rows)
 {
     struct shape shape = SHAPE(in->shape.dims[0], linear->op.value.shape.dims[0]);
-    md_status st = workspace_tensor(workspace, out, TENSOR_F32, shape);
+    md_status st = workspace_activation(workspace, out, shape);
     if (st < 0)
         return st;
     return op_linear_forward(stream, out, in, &linear->op, relu, rows);

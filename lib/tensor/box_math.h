@@ -14,6 +14,17 @@
 #define BOX_MAX_LOG_SCALE                                                                          \
     4.135166556742356f /* ln(1000/16): decoded sides grow 62.5 times at most */
 
+/* The anchor of a cell at place (x, y) of a map. */
+static inline void box_anchor(float anchor[4], const float cell[4], float stride, float offset, int x,
+                              int y)
+{
+    const float shift_x = (offset + (float)x) * stride, shift_y = (offset + (float)y) * stride;
+    anchor[0] = cell[0] + shift_x;
+    anchor[1] = cell[1] + shift_y;
+    anchor[2] = cell[2] + shift_x;
+    anchor[3] = cell[3] + shift_y;
+}
+
 static inline float box_area(const float b[4])
 {
     return (b[2] - b[0]) * (b[3] - b[1]);

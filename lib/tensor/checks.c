@@ -34,6 +34,15 @@ md_status check_tensor(const struct stream *stream, const char *op, const char *
     return MD_OK;
 }
 
+md_status check_activation(const struct stream *stream, const char *op, const char *name,
+                           const struct tensor *t, struct shape shape)
+{
+    enum tensor_type type = stream->device->activations;
+    if (tensor_given(t) && t->type == TENSOR_F32)
+        type = TENSOR_F32;
+    return check_tensor(stream, op, name, t, type, shape);
+}
+
 md_status check_optional(const struct stream *stream, const char *op, const char *name,
                          const struct tensor *t, enum tensor_type type, struct shape shape)
 {

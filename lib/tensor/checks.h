@@ -11,6 +11,9 @@ md_status check_tensor(const struct stream *stream, const char *op, const char *
 /* The same, but NULL and rank 0 are fine. */
 md_status check_optional(const struct stream *stream, const char *op, const char *name,
                          const struct tensor *t, enum tensor_type type, struct shape shape);
+/* The same for activations: F32 or the device's type. */
+md_status check_activation(const struct stream *stream, const char *op, const char *name,
+                           const struct tensor *t, struct shape shape);
 /* MD_EINVAL "op_x: what" unless `holds`. */
 md_status check_that(const char *op, bool holds, const char *what);
 
@@ -18,6 +21,7 @@ md_status check_that(const char *op, bool holds, const char *what);
 #define EXPECT(t, type, ...) check_tensor(stream, __func__, #t, t, type, SHAPE(__VA_ARGS__))
 #define EXPECT_LIKE(t, other) check_tensor(stream, __func__, #t, t, (other)->type, (other)->shape)
 #define EXPECT_F32(t) check_tensor(stream, __func__, #t, t, TENSOR_F32, (t)->shape)
+#define EXPECT_ACTIVATION(t, ...) check_activation(stream, __func__, #t, t, SHAPE(__VA_ARGS__))
 #define OPTIONAL(t, type, ...) check_optional(stream, __func__, #t, t, type, SHAPE(__VA_ARGS__))
 #define OPTIONAL_LIKE(t, other)                                                                    \
     check_optional(stream, __func__, #t, t, (other)->type, (other)->shape)

@@ -142,6 +142,8 @@ void workspace_free(struct workspace *workspace);
 /* 64-byte aligned, content undefined. Beyond the reserve: MD_EINTERNAL. */
 md_status workspace_tensor(struct workspace *workspace, struct tensor *out, enum tensor_type type,
                            struct shape shape);
+/* Of the device's type for activations. */
+md_status workspace_activation(struct workspace *workspace, struct tensor *out, struct shape shape);
 size_t workspace_mark(const struct workspace *workspace);
 void   workspace_rewind(struct workspace *workspace, size_t mark);
 /* The same at the far end. */

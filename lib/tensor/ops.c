@@ -36,7 +36,7 @@ fail:
 md_status op_add(struct stream *stream, struct tensor *out, const struct tensor *in)
 {
     md_status st = MD_OK;
-    TRY(EXPECT_F32(in));
+    TRY(check_activation(stream, __func__, "in", in, in->shape));
     TRY(EXPECT_LIKE(out, in));
     if (!stream->measuring)
         TRY(ENTRY(stream)->add(stream, out, in));
@@ -47,7 +47,7 @@ fail:
 md_status op_scale(struct stream *stream, struct tensor *out, float factor)
 {
     md_status st = MD_OK;
-    TRY(EXPECT_F32(out));
+    TRY(check_activation(stream, __func__, "out", out, out->shape));
     if (!stream->measuring)
         TRY(ENTRY(stream)->scale(stream, out, factor));
 fail:
@@ -91,7 +91,7 @@ static md_status check_conv(const struct stream *stream, const char *op, const s
     const enum tensor_type f32 = TENSOR_F32;
     TRY(check_that(op, geometry.stride >= 1 && geometry.pad >= 0 && groups >= 1,
                    "stride >= 1, pad >= 0, groups >= 1"));
-    TRY(check_tensor(stream, op, "in", in, f32, SHAPE(SHAPE_ANY, SHAPE_ANY, SHAPE_ANY, SHAPE_ANY)));
+    TRY(check_activation(stream, op, "in", in, SHAPE(SHAPE_ANY, SHAPE_ANY, SHAPE_ANY, SHAPE_ANY)));
     TRY(check_that(op, dims[3] % groups == 0, "groups divide the channels of in"));
     TRY(check_tensor(stream, op, "weight", &weight->value, f32,
                      SHAPE(SHAPE_ANY, SHAPE_ANY, SHAPE_ANY, dims[3] / groups)));
@@ -99,10 +99,11 @@ static md_status check_conv(const struct stream *stream, const char *op, const s
     TRY(check_that(op, kernel[1] >= 1 && kernel[2] >= 1, "the kernel has pixels"));
     TRY(check_optional(stream, op, "scale", &weight->scale, f32, SHAPE(kernel[0])));
     TRY(check_optional(stream, op, "bias", &weight->bias, f32, SHAPE(kernel[0])));
-    TRY(check_tensor(stream, op, "out", out, f32,
-                     SHAPE(dims[0], window_count(dims[1], kernel[1], geometry.stride, geometry.pad),
-                           window_count(dims[2], kernel[2], geometry.stride, geometry.pad),
-                           kernel[0])));
+    struct shape wanted =
+        SHAPE(dims[0], window_count(dims[1], kernel[1], geometry.stride, geometry.pad),
+              window_count(dims[2], kernel[2], geometry.stride, geometry.pad), kernel[0]);
+    TRY(check_tensor(stream, op, "out", out, tensor_given(out) && out->type == f32 ? f32 : in->type,
+                     wanted));
 fail:
     return st;
 }
@@ -161,8 +162,9 @@ static md_status check_linear(const struct stream *stream, const char *op, const
     TRY(check_tensor(stream, op, "weight", &weight->value, f32, SHAPE(SHAPE_ANY, SHAPE_ANY)));
     TRY(check_that(op, !tensor_given(&weight->scale), "a linear weight has no scale"));
     TRY(check_optional(stream, op, "bias", &weight->bias, f32, SHAPE(dims[0])));
-    TRY(check_tensor(stream, op, "in", in, f32, SHAPE(SHAPE_ANY, dims[1])));
-    TRY(check_tensor(stream, op, "out", out, f32, SHAPE(in->shape.dims[0], dims[0])));
+    TRY(check_activation(stream, op, "in", in, SHAPE(SHAPE_ANY, dims[1])));
+    TRY(check_tensor(stream, op, "out", out, tensor_given(out) && out->type == f32 ? f32 : in->type,
+                     SHAPE(in->shape.dims[0], dims[0])));
     TRY(check_optional(stream, op, "rows", rows, TENSOR_I32, SHAPE(1)));
 fail:
     return st;
@@ -218,9 +220,8 @@ static md_status check_pool(const struct stream *stream, const char *op, const s
     const int64_t *dims = in->shape.dims;
     const int kernel = geometry.kernel, stride = geometry.stride, pad = geometry.pad;
     TRY(check_that(op, stride >= 1 && pad >= 0 && kernel > pad, "stride >= 1, kernel > pad >= 0"));
-    TRY(check_tensor(stream, op, "in", in, TENSOR_F32,
-                     SHAPE(SHAPE_ANY, SHAPE_ANY, SHAPE_ANY, SHAPE_ANY)));
-    TRY(check_tensor(stream, op, "out", out, TENSOR_F32,
+    TRY(check_activation(stream, op, "in", in, SHAPE(SHAPE_ANY, SHAPE_ANY, SHAPE_ANY, SHAPE_ANY)));
+    TRY(check_tensor(stream, op, "out", out, in->type,
                      SHAPE(dims[0], window_count(dims[1], kernel, stride, pad),
                            window_count(dims[2], kernel, stride, pad), dims[3])));
 fail:
@@ -234,6 +235,26 @@ md_status op_maxpool_forward(struct stream *stream, struct tensor *out, const st
     TRY(check_pool(stream, __func__, in, out, geometry));
     if (!stream->measuring)
         TRY(ENTRY(stream)->maxpool_forward(stream, out, in, geometry));
+fail:
+    return st;
+}
+
+md_status op_conv2d_maxpool_forward(struct stream *stream, struct tensor *out,
+                                    const struct tensor *in, struct weight *weight,
+                                    struct conv_geometry geometry, struct pool_geometry pool)
+{
+    md_status st = MD_OK;
+    const int64_t *dims = in->shape.dims, *kernel = weight->value.shape.dims;
+    const int stride = geometry.stride, pad = geometry.pad;
+    TRY(REQUIRE(stride >= 1));
+    /* What lies between the two parts, for the checks alone. */
+    struct tensor between = {in->data, in->type,
+                             SHAPE(dims[0], window_count(dims[1], kernel[1], stride, pad),
+                                   window_count(dims[2], kernel[2], stride, pad), kernel[0])};
+    TRY(check_conv(stream, __func__, in, &between, weight, geometry));
+    TRY(check_pool(stream, __func__, &between, out, pool));
+    if (!stream->measuring)
+        TRY(ENTRY(stream)->conv2d_maxpool_forward(stream, out, in, weight, geometry, pool));
 fail:
     return st;
 }
@@ -255,8 +276,8 @@ md_status op_upsample_add(struct stream *stream, struct tensor *out, const struc
 {
     md_status st = MD_OK;
     const int64_t *dims = in->shape.dims;
-    TRY(EXPECT(in, TENSOR_F32, SHAPE_ANY, SHAPE_ANY, SHAPE_ANY, SHAPE_ANY));
-    TRY(EXPECT(out, TENSOR_F32, dims[0], 2 * dims[1], 2 * dims[2], dims[3]));
+    TRY(EXPECT_ACTIVATION(in, SHAPE_ANY, SHAPE_ANY, SHAPE_ANY, SHAPE_ANY));
+    TRY(EXPECT(out, in->type, dims[0], 2 * dims[1], 2 * dims[2], dims[3]));
     if (!stream->measuring)
         TRY(ENTRY(stream)->upsample_add(stream, out, in));
 fail:

@@ -3,7 +3,8 @@
  * For each primitive x: a type of its signature, the checked front door op_x, and the entry x in
  * struct op_table. Backends implement entries as ref_x, cpu_x, cuda_x and may trust the checks.
  * Layout is NHWC; convolution weights are [out, kh, kw, in / groups]. Real numbers are TENSOR_F32
- * unless said otherwise; indices, classes and counts are TENSOR_I32.
+ * unless said otherwise; indices, classes and counts are TENSOR_I32. "Activations" are F32 or what
+ * device->activations says, all of an operation alike; sums within an operation are F32 or better.
  *
  * Lists whose length depends on the data have a fixed capacity and a count on the device; rows
  * beyond the count are zero (class -1, image -1). `rows` [1] is such a count, and absent means all:
@@ -36,11 +37,11 @@ typedef void weight_release_fn(struct device *device, struct weight *weight);
 /* ---- elementwise -------------------------------------------------------------------------- */
 
 typedef md_status fill_fn(struct stream *stream, struct tensor *out, float value); /* F32, I32 */
-/* Same type and count. */
+/* Same type and count, of any type. */
 typedef md_status copy_fn(struct stream *stream, struct tensor *out, const struct tensor *in);
-/* out += in */
+/* out += in; activations */
 typedef md_status add_fn(struct stream *stream, struct tensor *out, const struct tensor *in);
-/* out *= factor */
+/* out *= factor; activations */
 typedef md_status scale_fn(struct stream *stream, struct tensor *out, float factor);
 /* out = out_factor * out + in_factor * in; out_factor 0: what out held does not count. */
 typedef md_status blend_fn(struct stream *stream, struct tensor *out, float out_factor,
@@ -55,13 +56,15 @@ struct conv_geometry {
     int stride, pad, groups;
 };
 
-/* out[n,y,x,o] = act(bias[o] + residual[n,y,x,o] + sum in[n,y*s-p+i,x*s-p+j,c] * w[o,i,j,c])
+/* Activations; `out` and `residual` may be F32 beside an `in` of 16 bits.
+ * out[n,y,x,o] = act(bias[o] + residual[n,y,x,o] + sum in[n,y*s-p+i,x*s-p+j,c] * w[o,i,j,c])
  * with w the effective weight; in [n,h,w,c], out [n,(h+2p-kh)/s+1,...,o]; residual like out or
  * absent; act is ReLU or nothing. residual may be `out` itself. */
 typedef md_status conv2d_forward_fn(struct stream *stream, struct tensor *out,
                                     const struct tensor *in, struct weight *weight,
                                     struct conv_geometry geometry, const struct tensor *residual,
                                     bool relu);
+
 /* in_grad = (or += when accumulate) transposed convolution of out_grad with the effective weight. */
 typedef md_status conv2d_backward_input_fn(struct stream *stream, struct tensor *in_grad,
                                            const struct tensor *out_grad, struct weight *weight,
@@ -75,7 +78,8 @@ typedef md_status conv2d_backward_weight_fn(struct stream *stream, struct tensor
 
 /* ---- linear ------------------------------------------------------------------------------- */
 
-/* out[r,o] = act(bias[o] + sum in[r,i] * w[o,i]); in [r,i], out [r,o]. */
+/* Activations; `out` may be F32 beside an `in` of 16 bits.
+ * out[r,o] = act(bias[o] + sum in[r,i] * w[o,i]); in [r,i], out [r,o]. */
 typedef md_status linear_forward_fn(struct stream *stream, struct tensor *out,
                                     const struct tensor *in, struct weight *weight, bool relu,
                                     const struct tensor *rows);
@@ -94,15 +98,21 @@ struct pool_geometry {
     int kernel, stride, pad;
 };
 
-/* Maximum over the window's part inside the image; out [n,(h+2p-k)/s+1,...,c]; k > p. What becomes
- * of NaN is unspecified. */
+/* Activations. Maximum over the window's part inside the image; out [n,(h+2p-k)/s+1,...,c]; k > p.
+ * What becomes of NaN is unspecified. */
 typedef md_status maxpool_forward_fn(struct stream *stream, struct tensor *out,
                                      const struct tensor *in, struct pool_geometry geometry);
+/* The maximum over windows of relu(conv2d_forward(in)), without residual, as one operation: the stem
+ * of a network. For devices that say fused_stem; elsewhere it is no faster than its parts. */
+typedef md_status conv2d_maxpool_forward_fn(struct stream *stream, struct tensor *out,
+                                            const struct tensor *in, struct weight *weight,
+                                            struct conv_geometry geometry,
+                                            struct pool_geometry pool);
 /* in_grad += out_grad at the first maximum (row-major) of each window. */
 typedef md_status maxpool_backward_fn(struct stream *stream, struct tensor *in_grad,
                                       const struct tensor *out_grad, const struct tensor *in,
                                       struct pool_geometry geometry);
-/* out[n,y,x,c] += in[n,y/2,x/2,c]; out [n,2h,2w,c]. */
+/* out[n,y,x,c] += in[n,y/2,x/2,c]; out [n,2h,2w,c]; activations. */
 typedef md_status upsample_add_fn(struct stream *stream, struct tensor *out,
                                   const struct tensor *in);
 /* in_grad[n,y,x,c] += sum of the 2 x 2 of out_grad. */
@@ -112,16 +122,19 @@ typedef md_status upsample_backward_fn(struct stream *stream, struct tensor *in_
 /* ---- image -------------------------------------------------------------------------------- */
 
 struct image_params {
-    int   height, width;   /* after the resize */
     float mean[3], std[3]; /* in the order of the output's channels */
     bool  reverse_channels; /* pixels RGB, network BGR */
 };
 
-/* Image `index` of the batch `out` [n,H,W,3]: pixels U8 [h,w,3], resized as Pillow does (when the
- * size differs), (x - mean) / std, zero right of and below height x width. */
-typedef md_status image_to_tensor_fn(struct stream *stream, struct tensor *out, int index,
-                                     const struct tensor *pixels,
-                                     const struct image_params *params);
+/* A batch of images of different sizes: pixels U8 [n,capacity], of row i the first h*w*3 bytes are
+ * image i [h,w,3] with from_sizes [n,2] I32 = h, w. Resized as Pillow does to sizes [n,2] I32 =
+ * height, width (when those differ), (x - mean) / std, zero right of and below: out [n,H,W,3],
+ * activations. Sizes are at least 1, fit into capacity and out, and are at most 32768; on the host's
+ * devices others are MD_EINVAL, elsewhere such an image is zero. */
+typedef md_status images_to_tensor_fn(struct stream *stream, struct tensor *out,
+                                      const struct tensor *pixels, const struct tensor *from_sizes,
+                                      const struct tensor *sizes,
+                                      const struct image_params *params);
 
 /* ---- anchors and proposals ---------------------------------------------------------------- */
 
@@ -154,27 +167,33 @@ struct anchor_params {
 };
 
 /* out [height*width*cells, 4], index (y*width + x)*cells + a: cells[a] moved by (offset + x, offset
- * + y) * stride. */
+ * + y) * stride (box_anchor of tensor/box_math.h). */
 typedef md_status anchors_fn(struct stream *stream, struct tensor *out,
                              const struct anchor_params *params);
 
-/* The k largest of each row of `values` [n,m], descending, equal values by lower index; NaN ranks
- * below everything. index [n,k] I32, value [n,k], count [n] = min(k, m). */
+/* The k largest of each segment of the slab `values` [n*R], descending, equal values by lower index;
+ * NaN ranks below everything. One segment for each level and image: segment = level * n + image.
+ * index [levels*n,k] I32 within the segment, value [levels*n,k], count [levels*n] = min(k, anchors
+ * of the level). */
 typedef md_status topk_fn(struct stream *stream, struct tensor *index, struct tensor *value,
-                          struct tensor *count, const struct tensor *values);
+                          struct tensor *count, const struct tensor *values,
+                          const struct level_layout *layout);
 
 struct decode_params {
     float weights[4]; /* of the box coder */
     float min_size;
 };
 struct decode_inputs {
-    const struct tensor *deltas, *anchors;            /* [n,m,4], [m,4] */
-    const struct tensor *index, *value, *index_count; /* of topk: [n,k], [n,k], [n] */
+    const struct tensor *deltas;                      /* slab [n*R,4] */
+    const struct tensor *index, *value, *index_count; /* of topk: [levels*n,k], ..., [levels*n] */
     const struct tensor *image_sizes;                 /* [n,2] I32: height, width, without padding */
+    const struct level_layout *layout;
+    const struct anchor_params *anchors;              /* [levels]; count[level] of them each */
 };
-/* For each image, in the order of index: anchor moved by its deltas (Detectron2's Box2BoxTransform;
+/* For each segment, in the order of index: anchor moved by its deltas (Detectron2's Box2BoxTransform;
  * dw and dh at most ln(1000/16)), dropped when box or value is not finite, clipped to the image,
- * dropped when a side is <= min_size. boxes [n,cap,4], scores [n,cap], counts [n]; k <= cap. */
+ * dropped when a side is <= min_size. boxes [levels*n,cap,4], scores [levels*n,cap], counts
+ * [levels*n]; k <= cap. */
 typedef md_status rpn_decode_fn(struct stream *stream, struct tensor *boxes, struct tensor *scores,
                                 struct tensor *counts, const struct decode_inputs *in,
                                 const struct decode_params *params);
@@ -261,7 +280,7 @@ struct roi_align_params {
     float canonical_size;         /* 224 */
     int   canonical_level;        /* 4 */
 };
-/* out [cap,p,p,c] = mean of bilinear samples in each cell of each roi, on the level its size asks
+/* Activations, but for rois. out [cap,p,p,c] = mean of bilinear samples in each cell of each roi, on the level its size asks
  * for (level rule in float32); features levels x [n,h,w,c]; rois [cap,5]; rows of image -1 give
  * zero. He et al. 2017; aligned, as Detectron2's ROIAlignV2. */
 typedef md_status roi_align_forward_fn(struct stream *stream, struct tensor *out,
@@ -369,8 +388,9 @@ typedef md_status clip_norm_fn(struct stream *stream, struct tensor *grad, float
     X(fill) X(copy) X(add) X(scale) X(blend) X(relu_backward)                           \
     X(conv2d_forward) X(conv2d_backward_input) X(conv2d_backward_weight)                \
     X(linear_forward) X(linear_backward_input) X(linear_backward_weight)                \
-    X(maxpool_forward) X(maxpool_backward) X(upsample_add) X(upsample_backward)         \
-    X(image_to_tensor) X(anchors) X(topk) X(rpn_decode) X(nms) X(merge_proposals)       \
+    X(maxpool_forward) X(conv2d_maxpool_forward) X(maxpool_backward)                    \
+    X(upsample_add) X(upsample_backward) X(images_to_tensor) X(anchors)                 \
+    X(topk) X(rpn_decode) X(nms) X(merge_proposals)       \
     X(match) X(sample) X(append_boxes) X(rois_from_boxes) X(part_rows)                  \
     X(roi_targets) X(roi_align_forward) X(roi_align_backward)                           \
     X(rpn_loss) X(softmax) X(softmax_loss) X(box_loss) X(detect)                        \

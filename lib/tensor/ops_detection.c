@@ -4,21 +4,20 @@
 
 /* ---- image, anchors and proposals --------------------------------------------------------- */
 
-md_status op_image_to_tensor(struct stream *stream, struct tensor *out, int index,
-                             const struct tensor *pixels, const struct image_params *params)
+md_status op_images_to_tensor(struct stream *stream, struct tensor *out,
+                              const struct tensor *pixels, const struct tensor *from_sizes,
+                              const struct tensor *sizes, const struct image_params *params)
 {
     md_status st = MD_OK;
-    const int64_t *dims = out->shape.dims;
+    const int64_t n = out->shape.dims[0];
     const float *std = params->std;
-    TRY(EXPECT(out, TENSOR_F32, SHAPE_ANY, SHAPE_ANY, SHAPE_ANY, 3));
-    TRY(EXPECT(pixels, TENSOR_U8, SHAPE_ANY, SHAPE_ANY, 3));
-    TRY(REQUIRE(index >= 0 && index < dims[0]));
-    TRY(REQUIRE(pixels->shape.dims[0] >= 1 && pixels->shape.dims[1] >= 1));
-    TRY(REQUIRE(params->height >= 1 && params->height <= dims[1]));
-    TRY(REQUIRE(params->width >= 1 && params->width <= dims[2]));
+    TRY(EXPECT_ACTIVATION(out, SHAPE_ANY, SHAPE_ANY, SHAPE_ANY, 3));
+    TRY(EXPECT(pixels, TENSOR_U8, n, SHAPE_ANY));
+    TRY(EXPECT(from_sizes, TENSOR_I32, n, 2));
+    TRY(EXPECT(sizes, TENSOR_I32, n, 2));
     TRY(REQUIRE(std[0] > 0 && std[1] > 0 && std[2] > 0));
     if (!stream->measuring)
-        TRY(ENTRY(stream)->image_to_tensor(stream, out, index, pixels, params));
+        TRY(ENTRY(stream)->images_to_tensor(stream, out, pixels, from_sizes, sizes, params));
 fail:
     return st;
 }
@@ -37,18 +36,53 @@ fail:
     return st;
 }
 
-md_status op_topk(struct stream *stream, struct tensor *index, struct tensor *value,
-                  struct tensor *count, const struct tensor *values)
+/* Levels one after the other, each of a size that an index can hold. */
+static md_status check_layout(const char *op, const struct level_layout *layout)
 {
     md_status st = MD_OK;
-    const int64_t n = values->shape.dims[0], k = index->shape.dims[1];
-    TRY(EXPECT(values, TENSOR_F32, SHAPE_ANY, SHAPE_ANY));
-    TRY(REQUIRE(values->shape.dims[1] <= INT32_MAX));
-    TRY(EXPECT(index, TENSOR_I32, n, SHAPE_ANY));
-    TRY(EXPECT(value, TENSOR_F32, n, k));
-    TRY(EXPECT(count, TENSOR_I32, n));
+    int64_t total = 0;
+    TRY(check_that(op, layout->levels >= 1 && layout->levels <= OPS_MAX_LEVELS, "1..5 levels"));
+    for (int level = 0; level < layout->levels; level++) {
+        TRY(check_that(op, layout->count[level] >= 0 && layout->count[level] <= INT32_MAX,
+                       "a level has 0 to 2^31 - 1 anchors"));
+        TRY(check_that(op, layout->first[level] == total, "levels follow each other"));
+        total += layout->count[level];
+    }
+    TRY(check_that(op, layout->total == total, "the total is that of the levels"));
+fail:
+    return st;
+}
+
+md_status op_topk(struct stream *stream, struct tensor *index, struct tensor *value,
+                  struct tensor *count, const struct tensor *values,
+                  const struct level_layout *layout)
+{
+    md_status st = MD_OK;
+    TRY(check_layout(__func__, layout));
+    const int64_t segments = count->shape.dims[0], k = index->shape.dims[1];
+    TRY(REQUIRE(segments % layout->levels == 0));
+    TRY(EXPECT(values, TENSOR_F32, segments / layout->levels * layout->total));
+    TRY(EXPECT(index, TENSOR_I32, segments, SHAPE_ANY));
+    TRY(EXPECT(value, TENSOR_F32, segments, k));
+    TRY(EXPECT(count, TENSOR_I32, segments));
     if (!stream->measuring)
-        TRY(ENTRY(stream)->topk(stream, index, value, count, values));
+        TRY(ENTRY(stream)->topk(stream, index, value, count, values, layout));
+fail:
+    return st;
+}
+
+static md_status check_anchors(const char *op, const struct decode_inputs *in)
+{
+    md_status st = MD_OK;
+    TRY(check_layout(op, in->layout));
+    for (int level = 0; level < in->layout->levels; level++) {
+        const struct anchor_params *a = &in->anchors[level];
+        TRY(check_that(op, a->cell_count >= 0 && a->cell_count <= OPS_MAX_CELLS, "0..64 cells"));
+        TRY(check_that(op, a->height >= 0 && a->width >= 0, "height, width >= 0"));
+        TRY(check_that(op,
+                       (int64_t)a->height * a->width * a->cell_count == in->layout->count[level],
+                       "the anchors are those of the layout"));
+    }
 fail:
     return st;
 }
@@ -58,17 +92,17 @@ md_status op_rpn_decode(struct stream *stream, struct tensor *boxes, struct tens
                         const struct decode_params *params)
 {
     md_status st = MD_OK;
-    const int64_t n = in->deltas->shape.dims[0], m = in->deltas->shape.dims[1];
+    TRY(check_anchors(__func__, in));
+    const int64_t n = in->image_sizes->shape.dims[0], segments = n * in->layout->levels;
     const int64_t k = in->index->shape.dims[1], cap = boxes->shape.dims[1];
-    TRY(EXPECT(in->deltas, TENSOR_F32, SHAPE_ANY, SHAPE_ANY, 4));
-    TRY(EXPECT(in->anchors, TENSOR_F32, m, 4));
-    TRY(EXPECT(in->index, TENSOR_I32, n, SHAPE_ANY));
-    TRY(EXPECT(in->value, TENSOR_F32, n, k));
-    TRY(EXPECT(in->index_count, TENSOR_I32, n));
-    TRY(EXPECT(in->image_sizes, TENSOR_I32, n, 2));
-    TRY(EXPECT(boxes, TENSOR_F32, n, SHAPE_ANY, 4));
-    TRY(EXPECT(scores, TENSOR_F32, n, cap));
-    TRY(EXPECT(counts, TENSOR_I32, n));
+    TRY(EXPECT(in->image_sizes, TENSOR_I32, SHAPE_ANY, 2));
+    TRY(EXPECT(in->deltas, TENSOR_F32, n * in->layout->total, 4));
+    TRY(EXPECT(in->index, TENSOR_I32, segments, SHAPE_ANY));
+    TRY(EXPECT(in->value, TENSOR_F32, segments, k));
+    TRY(EXPECT(in->index_count, TENSOR_I32, segments));
+    TRY(EXPECT(boxes, TENSOR_F32, segments, SHAPE_ANY, 4));
+    TRY(EXPECT(scores, TENSOR_F32, segments, cap));
+    TRY(EXPECT(counts, TENSOR_I32, segments));
     TRY(REQUIRE(k <= cap));
     if (!stream->measuring)
         TRY(ENTRY(stream)->rpn_decode(stream, boxes, scores, counts, in, params));
@@ -241,14 +275,14 @@ static md_status check_roi_align(const struct stream *stream, const char *op,
     TRY(check_that(op, params->levels >= 1 && params->levels <= OPS_MAX_LEVELS, "1..5 levels"));
     TRY(check_that(op, params->sampling_ratio >= 0 && params->canonical_size > 0,
                    "sampling_ratio >= 0, canonical_size > 0"));
-    TRY(check_tensor(stream, op, "features[0]", maps, f32,
-                     SHAPE(SHAPE_ANY, SHAPE_ANY, SHAPE_ANY, SHAPE_ANY)));
+    TRY(check_activation(stream, op, "features[0]", maps,
+                         SHAPE(SHAPE_ANY, SHAPE_ANY, SHAPE_ANY, SHAPE_ANY)));
     const int64_t n = maps->shape.dims[0], c = maps->shape.dims[3];
     for (int level = 1; level < params->levels; level++)
-        TRY(check_tensor(stream, op, "features[i]", &maps[level], f32,
+        TRY(check_tensor(stream, op, "features[i]", &maps[level], maps->type,
                          SHAPE(n, SHAPE_ANY, SHAPE_ANY, c)));
     TRY(check_tensor(stream, op, "rois", rois, f32, SHAPE(SHAPE_ANY, 5)));
-    TRY(check_tensor(stream, op, "out", pooled, f32, SHAPE(rois->shape.dims[0], p, p, c)));
+    TRY(check_tensor(stream, op, "out", pooled, maps->type, SHAPE(rois->shape.dims[0], p, p, c)));
     TRY(check_optional(stream, op, "rows", rows, TENSOR_I32, SHAPE(1)));
 fail:
     return st;

@@ -71,6 +71,11 @@ md_status workspace_tensor_far(struct workspace *workspace, struct tensor *out,
     return MD_OK;
 }
 
+md_status workspace_activation(struct workspace *workspace, struct tensor *out, struct shape shape)
+{
+    return workspace_tensor(workspace, out, workspace->device->activations, shape);
+}
+
 size_t workspace_mark(const struct workspace *workspace)
 {
     return workspace->used;

@@ -168,14 +168,17 @@ struct maps {
 static md_status run_maps(struct bench *b, struct maps *m)
 {
     md_status st = MD_OK;
-    struct tensor pixels;
-    struct image_params params = {.height = HEIGHT, .width = WIDTH};
+    struct tensor pixels, size;
+    struct image_params params = {0};
+    const int32_t sides[2] = {HEIGHT, WIDTH};
     memcpy(params.mean, b->typed.model.pixel_mean, sizeof params.mean);
     memcpy(params.std, b->typed.model.pixel_std, sizeof params.std);
     TRY(workspace_tensor(&b->workspace, &m->input, TENSOR_F32, SHAPE(1, HEIGHT, WIDTH, 3)));
-    TRY(workspace_tensor(&b->workspace, &pixels, TENSOR_U8, SHAPE(HEIGHT, WIDTH, 3)));
+    TRY(workspace_tensor(&b->workspace, &pixels, TENSOR_U8, SHAPE(1, HEIGHT * WIDTH * 3)));
+    TRY(workspace_tensor(&b->workspace, &size, TENSOR_I32, SHAPE(1, 2)));
     TRY(tensor_upload(b->stream, &pixels, b->pixels));
-    TRY(op_image_to_tensor(b->stream, &m->input, 0, &pixels, &params));
+    TRY(tensor_upload(b->stream, &size, sides));
+    TRY(op_images_to_tensor(b->stream, &m->input, &pixels, &size, &size, &params));
     TRY(resnet_forward(&b->detector->resnet, b->stream, &b->workspace, m->features, &m->input,
                        NULL));
     TRY(fpn_forward(&b->detector->fpn, b->stream, &b->workspace, m->pyramid, m->features, NULL));

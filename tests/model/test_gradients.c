@@ -69,13 +69,15 @@ fail:
 static md_status make_image(struct lab *lab, struct tensor *out)
 {
     md_status st = MD_OK;
-    struct tensor pixels;
-    struct image_params params = {.height = SIDE, .width = SIDE};
+    struct tensor pixels, size;
+    struct image_params params = {0};
+    const int32_t sides[2] = {SIDE, SIDE};
     memcpy(params.mean, lab->net.typed.model.pixel_mean, sizeof params.mean);
     memcpy(params.std, lab->net.typed.model.pixel_std, sizeof params.std);
     TRY(workspace_tensor(&lab->workspace, out, TENSOR_F32, SHAPE(1, SIDE, SIDE, 3)));
-    TRY(upload(lab, &pixels, TENSOR_U8, SHAPE(SIDE, SIDE, 3), lab->pixels));
-    TRY(op_image_to_tensor(lab->net.stream, out, 0, &pixels, &params));
+    TRY(upload(lab, &pixels, TENSOR_U8, SHAPE(1, SIDE * SIDE * 3), lab->pixels));
+    TRY(upload(lab, &size, TENSOR_I32, SHAPE(1, 2), sides));
+    TRY(op_images_to_tensor(lab->net.stream, out, &pixels, &size, &size, &params));
 fail:
     return st;
 }

@@ -176,23 +176,21 @@ static void elementwise_case(struct lab *lab, struct random *random, int variant
 static void image_case(struct lab *lab, struct random *random, int variant)
 {
     const int h = pick(random, 1, 40), w = pick(random, 1, 40);
-    struct image_params params = {pick(random, 1, 50),
-                                  pick(random, 1, 50),
-                                  {103.5f, 116.3f, 123.7f},
-                                  {57.4f, 57.1f, 58.4f},
-                                  variant % 2};
-    uint8_t pixels[40 * 40 * 3];
-    if (pick(random, 0, 2) == 0) {
-        params.height = h;
-        params.width = w;
-    }
+    struct image_params params = {{103.5f, 116.3f, 123.7f}, {57.4f, 57.1f, 58.4f}, variant % 2};
+    uint8_t pixels[2 * 40 * 40 * 3];
+    const bool resized = pick(random, 0, 2) > 0;
+    int32_t from[4] = {h, w, pick(random, 1, 40), pick(random, 1, 40)}, to[4];
+    for (int i = 0; i < 4; i++)
+        to[i] = resized ? pick(random, 1, 50) : from[i];
     for (size_t i = 0; i < sizeof pixels; i++)
         pixels[i] = (uint8_t)random_u32(random);
-    struct tensor in = lab_u8(lab, SHAPE(h, w, 3), pixels);
+    struct tensor in = lab_u8(lab, SHAPE(2, 40 * 40 * 3), pixels);
+    struct tensor from_sizes = lab_i32(lab, SHAPE(2, 2), from);
+    struct tensor sizes = lab_i32(lab, SHAPE(2, 2), to);
     struct tensor out =
         lab_normal(lab, random, SHAPE(2, 64, 56, 3), 1); /* the padding is written, too */
-    LAB_OK(op_image_to_tensor(lab->stream, &out, variant % 2, &in, &params));
-    lab_keep(lab, "image", &out, FEW_ROUNDINGS); /* (x - mean) / std */
+    LAB_OK(op_images_to_tensor(lab->stream, &out, &in, &from_sizes, &sizes, &params));
+    lab_keep(lab, "images", &out, FEW_ROUNDINGS); /* (x - mean) / std */
 }
 
 /* ---- proposals ---------------------------------------------------------------------------- */
@@ -212,37 +210,55 @@ static void anchors_case(struct lab *lab, struct random *random, int variant)
     lab_keep(lab, "anchors", &out, 0);
 }
 
+static struct anchor_params random_anchors(struct random *random, int variant)
+{
+    struct anchor_params params = {.cell_count = pick(random, 1, 5),
+                                   .height = pick(random, 0, 9),
+                                   .width = pick(random, 0, 9),
+                                   .stride = (float)(4 << variant % 4),
+                                   .offset = variant % 2 ? 0.5f : 0};
+    for (int i = 0; i < params.cell_count; i++)
+        for (int d = 0; d < 2; d++) {
+            params.cells[i][d] = -(float)pick(random, 1, 30);
+            params.cells[i][2 + d] = (float)pick(random, 1, 30);
+        }
+    return params;
+}
+
 /* topk, decode, NMS and merge in a row, as the network runs them. */
 static void proposals_case(struct lab *lab, struct random *random, int variant)
 {
-    enum { LEVELS = 2 };
-    const int64_t n = pick(random, 1, 3), m = pick(random, 0, 300), k = pick(random, 0, 200),
-                  cap = k + variant % 3;
+    enum { LEVELS = 3 };
+    const int64_t n = pick(random, 1, 3), k = pick(random, 0, 200), cap = k + variant % 3;
     const int64_t post = pick(random, 0, 100);
+    struct anchor_params anchors[LEVELS];
+    struct level_layout layout = {.levels = LEVELS};
+    for (int level = 0; level < LEVELS; level++) {
+        anchors[level] = random_anchors(random, variant + level);
+        layout.first[level] = layout.total;
+        layout.count[level] =
+            (int64_t)anchors[level].height * anchors[level].width * anchors[level].cell_count;
+        layout.total += layout.count[level];
+    }
     struct tensor boxes = lab_f32(lab, SHAPE(LEVELS * n, cap, 4), NULL),
                   scores = lab_f32(lab, SHAPE(LEVELS * n, cap), NULL);
     struct tensor counts = lab_i32(lab, SHAPE(LEVELS * n), NULL);
     struct tensor sizes = lab_integers(lab, random, SHAPE(n, 2), 50, 110);
     struct decode_params params = {{1, 1, 1, 1}, 0};
-    for (int level = 0; level < LEVELS; level++) {
-        struct tensor values = lab_normal(lab, random, SHAPE(n, m), 1),
-                      deltas = lab_normal(lab, random, SHAPE(n, m, 4), 0.3f);
-        struct tensor anchors = lab_boxes(lab, random, SHAPE(m, 4), 120);
-        struct tensor index = lab_i32(lab, SHAPE(n, k), NULL),
-                      value = lab_f32(lab, SHAPE(n, k), NULL);
-        struct tensor found = lab_i32(lab, SHAPE(n), NULL);
-        if (variant % 2) {
-            lab_spoil(lab, random, &values, 20);
-            lab_spoil(lab, random, &deltas, 20);
-        }
-        LAB_OK(op_topk(lab->stream, &index, &value, &found, &values));
-        struct decode_inputs in = {&deltas, &anchors, &index, &value, &found, &sizes};
-        struct tensor b = tensor_rows(&boxes, level * n, n), s = tensor_rows(&scores, level * n, n);
-        struct tensor c = tensor_rows(&counts, level * n, n);
-        LAB_OK(op_rpn_decode(lab->stream, &b, &s, &c, &in, &params));
-        lab_keep(lab, "topk index", &index, 0);
-        lab_keep(lab, "topk value", &value, 0);
+    struct tensor values = lab_normal(lab, random, SHAPE(n * layout.total), 1),
+                  deltas = lab_normal(lab, random, SHAPE(n * layout.total, 4), 0.3f);
+    struct tensor index = lab_i32(lab, SHAPE(LEVELS * n, k), NULL),
+                  value = lab_f32(lab, SHAPE(LEVELS * n, k), NULL);
+    struct tensor found = lab_i32(lab, SHAPE(LEVELS * n), NULL);
+    if (variant % 2) {
+        lab_spoil(lab, random, &values, 20);
+        lab_spoil(lab, random, &deltas, 20);
     }
+    LAB_OK(op_topk(lab->stream, &index, &value, &found, &values, &layout));
+    struct decode_inputs in = {&deltas, &index, &value, &found, &sizes, &layout, anchors};
+    LAB_OK(op_rpn_decode(lab->stream, &boxes, &scores, &counts, &in, &params));
+    lab_keep(lab, "topk index", &index, 0);
+    lab_keep(lab, "topk value", &value, 0);
     struct tensor keep = lab_i32(lab, SHAPE(LEVELS * n, cap), NULL),
                   kept = lab_i32(lab, SHAPE(LEVELS * n), NULL);
     LAB_OK(op_nms(lab->stream, &keep, &kept, &boxes, &counts, 0.5f, pick(random, 0, 120)));

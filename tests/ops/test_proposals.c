@@ -68,23 +68,28 @@ START_TEST(topk_orders_ties_and_nan)
 {
     struct lab lab;
     lab_open_ref(&lab);
+    /* Two images on two levels, of 4 and of 2 anchors; level by level in the slab. */
     struct tensor values = lab_f32(
-        &lab, SHAPE(2, 6), (float[]){1, 3, NAN, 3, -INFINITY, 2, NAN, 0, -0.0f, INFINITY, NAN, 0});
-    struct tensor index = lab_i32(&lab, SHAPE(2, 8), NULL),
-                  value = lab_f32(&lab, SHAPE(2, 8), NULL), count = lab_i32(&lab, SHAPE(2), NULL);
-    LAB_OK(op_topk(lab.stream, &index, &value, &count, &values));
-    const int32_t want[16] = {1, 3, 5, 0, 4, 2, 0, 0, 3, 1, 2, 5, 0, 4, 0, 0};
+        &lab, SHAPE(12), (float[]){1, 3, NAN, 3, NAN, 0, -0.0f, INFINITY, -INFINITY, 2, NAN, 0});
+    const struct level_layout layout = {2, {4, 2}, {0, 4}, 6};
+    struct tensor index = lab_i32(&lab, SHAPE(4, 5), NULL),
+                  value = lab_f32(&lab, SHAPE(4, 5), NULL), count = lab_i32(&lab, SHAPE(4), NULL);
+    LAB_OK(op_topk(lab.stream, &index, &value, &count, &values, &layout));
+    const int32_t want[20] = {1, 3, 0, 2, 0, 3, 1, 2, 0, 0, 1, 0, 0, 0, 0, 1, 0, 0, 0, 0};
     const int32_t *got = lab_ints(&lab, &index);
-    for (int i = 0; i < 16; i++)
+    for (int i = 0; i < 20; i++)
         ck_assert_int_eq(got[i], want[i]);
-    ck_assert_int_eq(lab_ints(&lab, &count)[1], 6);
+    for (int i = 0; i < 4; i++)
+        ck_assert_int_eq(lab_ints(&lab, &count)[i], i < 2 ? 4 : 2);
     ck_assert_float_eq(lab_floats(&lab, &value)[0], 3);
-    ck_assert_float_eq(lab_floats(&lab, &value)[7], 0); /* beyond the count */
-    struct tensor two = lab_i32(&lab, SHAPE(2, 2), NULL),
-                  two_values = lab_f32(&lab, SHAPE(2, 2), NULL);
-    LAB_OK(op_topk(lab.stream, &two, &two_values, &count, &values));
+    ck_assert_float_eq(lab_floats(&lab, &value)[4], 0); /* beyond the count */
+    struct tensor two = lab_i32(&lab, SHAPE(4, 2), NULL),
+                  two_values = lab_f32(&lab, SHAPE(4, 2), NULL);
+    LAB_OK(op_topk(lab.stream, &two, &two_values, &count, &values, &layout));
     ck_assert_int_eq(lab_ints(&lab, &two)[1], 3);
     ck_assert_int_eq(lab_ints(&lab, &count)[0], 2);
+    const struct level_layout gap = {2, {4, 2}, {0, 5}, 6};
+    ck_assert_int_eq(op_topk(lab.stream, &two, &two_values, &count, &values, &gap), MD_EINVAL);
     lab_close(&lab);
 }
 END_TEST
@@ -98,10 +103,10 @@ START_TEST(topk_agrees_with_counting)
     float raw[M];
     for (int i = 0; i < M; i++)
         raw[i] = (float)random_below(&random, 50); /* many ties */
-    struct tensor values = lab_f32(&lab, SHAPE(1, M), raw),
-                  index = lab_i32(&lab, SHAPE(1, K), NULL);
+    const struct level_layout layout = {1, {M}, {0}, M};
+    struct tensor values = lab_f32(&lab, SHAPE(M), raw), index = lab_i32(&lab, SHAPE(1, K), NULL);
     struct tensor value = lab_f32(&lab, SHAPE(1, K), NULL), count = lab_i32(&lab, SHAPE(1), NULL);
-    LAB_OK(op_topk(lab.stream, &index, &value, &count, &values));
+    LAB_OK(op_topk(lab.stream, &index, &value, &count, &values, &layout));
     const int32_t *got = lab_ints(&lab, &index);
     for (int k = 0; k < K; k++) { /* exactly k come before the k-th */
         int before = 0;
@@ -122,32 +127,40 @@ START_TEST(decode_drops_clips_and_keeps_order)
     float raw[6 * 4] = {0};
     raw[4 * 1 + 2] = INFINITY; /* limited, so finite: kept */
     raw[4 * 2 + 0] = NAN;      /* dropped */
-    const float boxes_in[6 * 4] = {-5, -5, 5,  5,  10, 10, 20,  20, 0, 0, 9, 9,
-                                   40, 0,  50, 10, 90, 1,  120, 9,  1, 2, 3, 4};
-    struct tensor deltas = lab_f32(&lab, SHAPE(1, 6, 4), raw),
-                  anchors = lab_f32(&lab, SHAPE(6, 4), boxes_in);
+    /* A map of 2 x 1 places with three cells each: place 1 is 40 further right. */
+    const struct anchor_params anchors = {.cell_count = 3,
+                                          .cells = {{-5, -5, 5, 5}, {10, 10, 20, 20}, {0, 0, 9, 9}},
+                                          .height = 1,
+                                          .width = 2,
+                                          .stride = 40};
+    const struct level_layout layout = {1, {6}, {0}, 6};
+    raw[4 * 4 + 0] = 8;  /* beyond the right edge: anchor 4 is 50, 10, 60, 20 */
+    raw[4 * 5 + 2] = -2; /* 9 / e^2 wide and high around 44.5, 4.5 */
+    raw[4 * 5 + 3] = -2;
+    struct tensor deltas = lab_f32(&lab, SHAPE(6, 4), raw);
     struct tensor index = lab_i32(&lab, SHAPE(1, 6), (int32_t[]){5, 4, 3, 2, 1, 0});
     struct tensor value = lab_f32(&lab, SHAPE(1, 6), (float[]){9, 8, NAN, 6, 5, 4}),
                   n = lab_i32(&lab, SHAPE(1), (int32_t[]){6});
-    struct tensor sizes =
-        lab_i32(&lab, SHAPE(1, 2), (int32_t[]){60, 90}); /* anchor 4 is beyond the right edge */
+    struct tensor sizes = lab_i32(&lab, SHAPE(1, 2), (int32_t[]){60, 90});
     struct tensor boxes = lab_f32(&lab, SHAPE(1, 8, 4), NULL),
                   scores = lab_f32(&lab, SHAPE(1, 8), NULL), counts = lab_i32(&lab, SHAPE(1), NULL);
-    struct decode_inputs in = {&deltas, &anchors, &index, &value, &n, &sizes};
+    struct decode_inputs in = {&deltas, &index, &value, &n, &sizes, &layout, &anchors};
     struct decode_params params = {{1, 1, 1, 1}, 0};
     LAB_OK(op_fill(lab.stream, &boxes, 7));
     LAB_OK(op_rpn_decode(lab.stream, &boxes, &scores, &counts, &in, &params));
     ck_assert_int_eq(lab_ints(&lab, &counts)[0], 3);
     const float *b = lab_floats(&lab, &boxes), *s = lab_floats(&lab, &scores);
-    const float want[12] = {1, 2, 3, 4, 0, 10, 90, 20, 0, 0, 5, 5};
+    const float half = 0.5f * 9 * expf(-2);
+    const float want[12] = {
+        44.5f - half, 4.5f - half, 44.5f + half, 4.5f + half, 0, 10, 90, 20, 0, 0, 5, 5};
     for (int i = 0; i < 12; i++)
-        ck_assert_float_eq(b[i], want[i]);
+        ck_assert_float_le(fabsf(b[i] - want[i]), i < 4 ? 1e-5f : 0.0f); /* some roundings of 44 */
     for (int i = 12; i < 32; i++)
         ck_assert_float_eq(b[i], 0);
     ck_assert_float_eq(s[0], 9);
     ck_assert_float_eq(s[1], 5);
     ck_assert_float_eq(s[2], 4);
-    params.min_size = 2; /* strict: the 2 x 2 box goes */
+    params.min_size = 2 * half * 1.0001f; /* the small box goes */
     LAB_OK(op_rpn_decode(lab.stream, &boxes, &scores, &counts, &in, &params));
     ck_assert_int_eq(lab_ints(&lab, &counts)[0], 2);
     lab_close(&lab);

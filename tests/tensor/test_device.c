@@ -52,7 +52,7 @@ START_TEST(scratch_grows_and_is_reused)
     ck_assert_ptr_eq(small, again);
     LAB_OK(stream_scratch(lab.stream, &large, 1000));
     memset(large, 1, 1000);
-    ck_assert_uint_eq(lab.stream->scratch_bytes, 1000);
+    ck_assert_uint_eq(lab.stream->scratch[0].bytes, 1000);
     lab_close(&lab);
 }
 END_TEST

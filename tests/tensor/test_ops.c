@@ -150,20 +150,22 @@ START_TEST(exhausted_memory_is_reported)
     struct lab lab;
     lab_open_ref(&lab);
     struct tensor in = lab_f32(&lab, SHAPE(1, 5, 5, 3), NULL),
-                  pixels = lab_u8(&lab, SHAPE(2, 2, 3), NULL);
+                  pixels = lab_u8(&lab, SHAPE(1, 12), NULL),
+                  from = lab_i32(&lab, SHAPE(1, 2), (int32_t[]){2, 2}),
+                  to = lab_i32(&lab, SHAPE(1, 2), (int32_t[]){4, 4});
     struct tensor labels = lab_i32(&lab, SHAPE(1, 5), NULL),
                   chosen = lab_i32(&lab, SHAPE(1, 5), NULL);
     struct tensor grad = lab_f32(&lab, SHAPE(1, 5, 5, 3), NULL),
                   pair = lab_i32(&lab, SHAPE(1, 2), NULL);
     struct weight weight = {.value = lab_f32(&lab, SHAPE(3, 1, 1, 3), NULL)};
     struct conv_geometry geometry = {1, 0, 1};
-    struct image_params image = {4, 4, {0}, {1, 1, 1}, false};
+    struct image_params image = {{0}, {1, 1, 1}, false};
     struct sample_params sample = {5, 2, 0, 0};
     md_allocator before = lab.memory.allocator;
     lab.memory.allocator.alloc = no_memory;
     ck_assert_int_eq(op_conv2d_backward_input(lab.stream, &grad, &in, &weight, geometry, false),
                      MD_ENOMEM);
-    ck_assert_int_eq(op_image_to_tensor(lab.stream, &in, 0, &pixels, &image), MD_ENOMEM);
+    ck_assert_int_eq(op_images_to_tensor(lab.stream, &in, &pixels, &from, &to, &image), MD_ENOMEM);
     ck_assert_int_eq(op_sample(lab.stream, &chosen, &pair, &labels, &sample), MD_ENOMEM);
     lab.memory.allocator = before;
     LAB_OK(op_conv2d_backward_input(lab.stream, &grad, &in, &weight, geometry, false));

@@ -20,6 +20,8 @@
 #define cpu_topk             ref_topk
 #define cpu_detect           ref_detect
 #define cpu_maxpool_backward ref_maxpool_backward
+/* Not faster than its parts here, so nothing asks for it. */
+#define cpu_conv2d_maxpool_forward ref_conv2d_maxpool_forward
 
 /* Matrix products are the dense engine's. */
 #define cpu_linear_forward         DENSE(linear_forward)

@@ -26,6 +26,15 @@ static inline int64_t row_count(const struct tensor *rows, int64_t capacity)
     return tensor_given(rows) ? clamp_count(i32(rows)[0], capacity) : capacity;
 }
 
+/* Image i of op_images_to_tensor; MD_EINVAL when it cannot be. */
+enum { IMAGE_MAX_SIDE = 32768 };
+struct image_sizes {
+    int from_height, from_width, height, width;
+};
+md_status image_sizes_read(struct image_sizes *found, const struct tensor *out,
+                           const struct tensor *pixels, const struct tensor *from_sizes,
+                           const struct tensor *sizes, int64_t i);
+
 /* Whether item a comes before item b: a total order. */
 typedef bool before_fn(const void *context, int32_t a, int32_t b);
 

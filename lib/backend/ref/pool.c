@@ -1,5 +1,6 @@
 /* pool.c - maximum pooling, nearest upsampling by two, and their gradients. */
 #include "backend/ref/common.h"
+#include "core/error.h"
 
 /* Index in `in` of the first maximum of the window at output (y, x), channel c. */
 static int64_t window_maximum(const struct tensor *in, struct pool_geometry geometry, int64_t n,
@@ -34,6 +35,23 @@ md_status ref_maxpool_forward(struct stream *stream, struct tensor *out, const s
         f32(out)[at] = f32(in)[window_maximum(in, geometry, n, y, x, c)];
     }
     return MD_OK;
+}
+
+md_status ref_conv2d_maxpool_forward(struct stream *stream, struct tensor *out,
+                                     const struct tensor *in, struct weight *weight,
+                                     struct conv_geometry geometry, struct pool_geometry pool)
+{
+    md_status st = MD_OK;
+    const int64_t *dims = in->shape.dims, *kernel = weight->value.shape.dims;
+    const int64_t extra = 2 * geometry.pad;
+    struct tensor between = {NULL, TENSOR_F32,
+                             SHAPE(dims[0], (dims[1] + extra - kernel[1]) / geometry.stride + 1,
+                                   (dims[2] + extra - kernel[2]) / geometry.stride + 1, kernel[0])};
+    TRY(stream_scratch(stream, &between.data, tensor_bytes(&between)));
+    TRY(ref_conv2d_forward(stream, &between, in, weight, geometry, NULL, true));
+    TRY(ref_maxpool_forward(stream, out, &between, pool));
+fail:
+    return st;
 }
 
 md_status ref_maxpool_backward(struct stream *stream, struct tensor *in_grad,

@@ -9,18 +9,10 @@ md_status ref_anchors(struct stream *stream, struct tensor *out, const struct an
 {
     (void)stream;
     float *anchor = f32(out);
-    for (int y = 0; y < params->height; y++) {
-        for (int x = 0; x < params->width; x++) {
-            const float shift_x = (params->offset + (float)x) * params->stride;
-            const float shift_y = (params->offset + (float)y) * params->stride;
-            for (int a = 0; a < params->cell_count; a++, anchor += 4) {
-                anchor[0] = params->cells[a][0] + shift_x;
-                anchor[1] = params->cells[a][1] + shift_y;
-                anchor[2] = params->cells[a][2] + shift_x;
-                anchor[3] = params->cells[a][3] + shift_y;
-            }
-        }
-    }
+    for (int y = 0; y < params->height; y++)
+        for (int x = 0; x < params->width; x++)
+            for (int a = 0; a < params->cell_count; a++, anchor += 4)
+                box_anchor(anchor, params->cells[a], params->stride, params->offset, x, y);
     return MD_OK;
 }
 
@@ -30,33 +22,48 @@ static bool value_before(const void *context, int32_t a, int32_t b)
     return score_before(values[a], a, values[b], b);
 }
 
+/* The k best of `from` [m] into a row of each output. */
+static void topk_row(int32_t *index, float *value, int32_t *count, int64_t k, const float *from,
+                     int64_t m)
+{
+    struct selection best = {index, 0, k, value_before, from}; /* index is the heap, too */
+    for (int64_t i = 0; i < m; i++)
+        selection_offer(&best, (int32_t)i);
+    selection_sort(&best);
+    for (int64_t i = 0; i < k; i++) {
+        value[i] = i < best.count ? from[index[i]] : 0;
+        index[i] = i < best.count ? index[i] : 0;
+    }
+    *count = (int32_t)best.count;
+}
+
 md_status ref_topk(struct stream *stream, struct tensor *index, struct tensor *value,
-                   struct tensor *count, const struct tensor *values)
+                   struct tensor *count, const struct tensor *values,
+                   const struct level_layout *layout)
 {
     (void)stream;
-    const int64_t n = values->shape.dims[0], m = values->shape.dims[1], k = index->shape.dims[1];
-    for (int64_t row = 0; row < n; row++) {
-        const float *from = f32(values) + row * m;
-        int32_t *to = i32(index) + row * k; /* is the heap, too */
-        struct selection best = {to, 0, k, value_before, from};
-        for (int64_t i = 0; i < m; i++)
-            selection_offer(&best, (int32_t)i);
-        selection_sort(&best);
-        for (int64_t i = 0; i < k; i++) {
-            f32(value)[row * k + i] = i < best.count ? from[to[i]] : 0;
-            to[i] = i < best.count ? to[i] : 0;
-        }
-        i32(count)[row] = (int32_t)best.count;
+    const int64_t n = count->shape.dims[0] / layout->levels, k = index->shape.dims[1];
+    for (int64_t segment = 0; segment < n * layout->levels; segment++) {
+        const int64_t level = segment / n, image = segment % n, m = layout->count[level];
+        topk_row(i32(index) + segment * k, f32(value) + segment * k, i32(count) + segment, k,
+                 f32(values) + n * layout->first[level] + image * m, m);
     }
     return MD_OK;
 }
 
-/* The proposal of anchor `anchor` of image `image`; false when it is to be dropped. */
+/* The proposal of anchor `r` of a level of an image; false when it is to be dropped. */
 static bool decode_proposal(float box[4], const struct decode_inputs *in,
-                            const struct decode_params *params, int64_t image, int64_t anchor)
+                            const struct decode_params *params, int64_t level, int64_t image,
+                            int64_t r)
 {
-    const int64_t m = in->anchors->shape.dims[0];
-    box_decode(box, f32(in->anchors) + 4 * anchor, f32(in->deltas) + 4 * (image * m + anchor),
+    const struct anchor_params *a = &in->anchors[level];
+    const struct level_layout *layout = in->layout;
+    const int64_t n = in->image_sizes->shape.dims[0], place = r / a->cell_count;
+    float anchor[4];
+    box_anchor(anchor, a->cells[r % a->cell_count], a->stride, a->offset, (int)(place % a->width),
+               (int)(place / a->width));
+    box_decode(box, anchor,
+               f32(in->deltas) + 4 * (n * layout->first[level] + image * layout->count[level] + r),
                params->weights);
     if (!box_is_finite(box))
         return false;
@@ -69,22 +76,22 @@ md_status ref_rpn_decode(struct stream *stream, struct tensor *boxes, struct ten
                          const struct decode_params *params)
 {
     (void)stream;
-    const int64_t n = boxes->shape.dims[0], cap = boxes->shape.dims[1],
-                  k = in->index->shape.dims[1];
-    for (int64_t image = 0; image < n; image++) {
-        const int64_t candidates = clamp_count(i32(in->index_count)[image], k);
-        float *to_boxes = f32(boxes) + image * cap * 4, *to_scores = f32(scores) + image * cap;
+    const int64_t segments = boxes->shape.dims[0], cap = boxes->shape.dims[1],
+                  k = in->index->shape.dims[1], n = in->image_sizes->shape.dims[0];
+    for (int64_t segment = 0; segment < segments; segment++) {
+        const int64_t candidates = clamp_count(i32(in->index_count)[segment], k);
+        float *to_boxes = f32(boxes) + segment * cap * 4, *to_scores = f32(scores) + segment * cap;
         int64_t count = 0;
         for (int64_t i = 0; i < candidates; i++) {
-            const float score = f32(in->value)[image * k + i];
+            const float score = f32(in->value)[segment * k + i];
             float box[4];
-            if (!isfinite(score) ||
-                !decode_proposal(box, in, params, image, i32(in->index)[image * k + i]))
+            if (!isfinite(score) || !decode_proposal(box, in, params, segment / n, segment % n,
+                                                     i32(in->index)[segment * k + i]))
                 continue;
             memcpy(to_boxes + 4 * count, box, sizeof box);
             to_scores[count++] = score;
         }
-        i32(counts)[image] = (int32_t)count;
+        i32(counts)[segment] = (int32_t)count;
         for (int64_t i = 4 * count; i < 4 * cap; i++)
             to_boxes[i] = 0;
         for (int64_t i = count; i < cap; i++)
