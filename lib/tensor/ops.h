@@ -280,9 +280,9 @@ struct roi_align_params {
     float canonical_size;         /* 224 */
     int   canonical_level;        /* 4 */
 };
-/* Activations, but for rois. out [cap,p,p,c] = mean of bilinear samples in each cell of each roi, on the level its size asks
- * for (level rule in float32); features levels x [n,h,w,c]; rois [cap,5]; rows of image -1 give
- * zero. He et al. 2017; aligned, as Detectron2's ROIAlignV2. */
+/* Activations, but for rois. out [cap,p,p,c] = mean of bilinear samples in each cell of each roi, on
+ * the level its size asks for (level rule in float32); features levels x [n,h,w,c]; rois [cap,5];
+ * rows of image -1 give zero. He et al. 2017; aligned, as Detectron2's ROIAlignV2. */
 typedef md_status roi_align_forward_fn(struct stream *stream, struct tensor *out,
                                        const struct tensor *features, const struct tensor *rois,
                                        const struct tensor *rows,

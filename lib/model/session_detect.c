@@ -1,0 +1,191 @@
+/* session_detect.c - batches of images to detections, by recordings where the device has them. */
+#include <string.h>
+
+#include "core/error.h"
+#include "core/strings.h"
+#include "model/postprocess.h"
+#include "model/session_internal.h"
+
+/* ---- recorded passes ---------------------------------------------------------------------- */
+
+static struct graph_key key_of(const struct session *session, const struct pass *pass,
+                               const struct pass_plan *plan)
+{
+    const struct param_set *params = session->detector->params;
+    struct graph_key key;
+    memset(&key, 0, sizeof key); /* the padding, too: keys are compared as bytes */
+    key.images = plan->images;
+    key.height = plan->height;
+    key.width = plan->width;
+    key.max_detections = plan->max_detections;
+    key.staging = plan->staging;
+    key.score_threshold = pass->options->score_threshold;
+    key.nms_threshold = pass->options->nms_threshold;
+    key.trainable = params->version_trainable;
+    key.frozen = params->version_frozen;
+    key.workspace = session->workspace.base;
+    for (int i = 0; i < STREAM_MAX_BRANCHES; i++)
+        key.scratch[i] = session->stream->scratch[i].memory;
+    return key;
+}
+
+/* Records the computation of a pass that was run before. MD_EUNSUPPORTED: it cannot be. */
+static md_status record(struct session *session, struct pass *pass, struct pass_images *images,
+                        const struct pass_plan *plan, struct session_graph *item)
+{
+    const struct backend *backend = session->detector->device->backend;
+    md_status st = backend->capture_begin(session->stream);
+    if (st < 0)
+        return st;
+    md_status computed = session_compute(session, pass, images, NULL, plan);
+    st = backend->capture_end(session->stream, &item->graph);
+    item->detections = pass->detections;
+    return computed < 0 ? computed : st;
+}
+
+/* A pass seen before with everything where it was: uploads and starts its recording, which is made
+ * now if it is the second time. */
+static md_status run_recorded(struct session *session, struct pass *pass,
+                              const struct pass_plan *plan, struct session_graph *item)
+{
+    md_status st = MD_OK;
+    struct pass_images images;
+    double start = clock_seconds();
+    workspace_clear(&session->workspace);
+    TRY(session_allocate_images(session, &images, plan));
+    TRY(session_upload_images(session, &images, pass->images, plan));
+    session->times.preprocess = clock_seconds() - start;
+    if (!item->graph && !item->refused) {
+        md_status recorded = record(session, pass, &images, plan, item);
+        item->refused = recorded == MD_EUNSUPPORTED;
+        if (!item->refused)
+            TRY(recorded);
+        else /* what recording took of the workspace is given back */
+            TRY((workspace_clear(&session->workspace),
+                 session_allocate_images(session, &images, plan)));
+    }
+    if (item->refused)
+        return session_compute(session, pass, &images, NULL, plan);
+    pass->detections = item->detections;
+    TRY(session->detector->device->backend->graph_launch(session->stream, item->graph));
+fail:
+    return st;
+}
+
+static md_status run_detection(struct session *session, struct pass *pass,
+                               const struct pass_plan *plan)
+{
+    md_status st = MD_OK;
+    struct graph_key key = key_of(session, pass, plan);
+    struct session_graph *item = session_graphs_find(&session->graphs, &key);
+    if (item)
+        return run_recorded(session, pass, plan, item);
+    TRY(session_run(session, pass, plan));
+    key = key_of(session, pass, plan); /* memory may have moved */
+    session_graphs_note(&session->graphs, &key);
+fail:
+    return st;
+}
+
+/* ---- detection ---------------------------------------------------------------------------- */
+
+/* Where the results of a batch lie in the session's host memory. */
+struct host_detections {
+    float *boxes, *scores;
+    int32_t *classes, *counts;
+};
+
+static struct host_detections host_detections(const struct session *session,
+                                              const struct pass_plan *plan)
+{
+    size_t n = (size_t)plan->images, d = (size_t)plan->max_detections;
+    struct host_detections host = {.boxes = session->host};
+    host.scores = host.boxes + n * d * 4;
+    host.classes = (int32_t *)(void *)(host.scores + n * d);
+    host.counts = host.classes + n * d;
+    return host;
+}
+
+static md_status download_detections(struct session *session, const struct host_detections *to,
+                                     const struct detections *found)
+{
+    md_status st = MD_OK;
+    TRY(tensor_download_later(session->stream, to->boxes, &found->boxes));
+    TRY(tensor_download_later(session->stream, to->scores, &found->scores));
+    TRY(tensor_download_later(session->stream, to->classes, &found->classes));
+    TRY(tensor_download_later(session->stream, to->counts, &found->counts));
+    TRY(session->detector->device->backend->synchronise(session->stream));
+fail:
+    return st;
+}
+
+static void hand_over(struct session_detection *out, int *counts,
+                      const struct host_detections *from, const struct session_image *images,
+                      const struct pass_plan *plan)
+{
+    size_t n = (size_t)plan->images, d = (size_t)plan->max_detections;
+    for (size_t i = 0; i < n; i++) {
+        struct session_detection *to = out + i * d;
+        for (size_t k = 0; k < (size_t)from->counts[i]; k++) {
+            memcpy(to[k].box, from->boxes + (i * d + k) * 4, sizeof to[k].box);
+            to[k].score = from->scores[i * d + k];
+            to[k].class_id = from->classes[i * d + k];
+        }
+        counts[i] = postprocess(to, from->counts[i], &images[i]);
+    }
+}
+
+static md_status detect_batch(struct session *session, struct session_detection *out, int *counts,
+                              const struct session_image *images, int count,
+                              const struct detect_options *options)
+{
+    md_status st = MD_OK;
+    struct pass_plan plan;
+    struct pass pass = {.images = images, .options = options};
+    TRY(session_plan_images(&plan, images, count));
+    plan.max_detections = options->max_detections;
+    size_t rows = (size_t)count * (size_t)plan.max_detections;
+    TRY(session_host_reserve(session, (rows * 6 + 4 * (size_t)count) * sizeof(float)));
+    double start = clock_seconds();
+    TRY(run_detection(session, &pass, &plan));
+    struct host_detections found = host_detections(session, &plan);
+    TRY(download_detections(session, &found, &pass.detections));
+    double computed = clock_seconds();
+    session->times.network = computed - start - session->times.preprocess;
+    hand_over(out, counts, &found, images, &plan);
+    session->times.postprocess = clock_seconds() - computed;
+fail:
+    return st;
+}
+
+/* Gives back what a session of a device with its own memory holds from one call to the next. */
+static void shrink(struct session *session)
+{
+    session_graphs_clear(&session->graphs);
+    workspace_free(&session->workspace);
+    session->reserved = (struct pass_plan){0};
+}
+
+md_status session_detect(struct session *session, struct session_detection *out, int *counts,
+                         const struct session_image *images, int count,
+                         const struct detect_options *options)
+{
+    md_status st = MD_OK;
+    if (count == 0)
+        return MD_OK;
+    st = detect_batch(session, out, counts, images, count, options);
+    if (st != MD_ENOMEM || !session->graphs.limit)
+        return st;
+    /* What other shapes hold may be what is missing; then half the batch is tried. */
+    shrink(session);
+    st = detect_batch(session, out, counts, images, count, options);
+    if (st != MD_ENOMEM || count == 1)
+        return st;
+    shrink(session);
+    const int half = count / 2;
+    TRY(session_detect(session, out, counts, images, half, options));
+    TRY(session_detect(session, out + (size_t)half * (size_t)options->max_detections, counts + half,
+                       images + half, count - half, options));
+fail:
+    return st;
+}

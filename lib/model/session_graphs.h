@@ -1,0 +1,44 @@
+/* session_graphs.h - the recorded passes of a session: one for each shape of a batch, a few kept.
+ *
+ * A pass of known shapes is always the same operations on the same memory. So the first one is run
+ * and noted, the second is recorded, and from the third on the recording is started as a whole. */
+#ifndef MODEL_SESSION_GRAPHS_H
+#define MODEL_SESSION_GRAPHS_H
+
+#include "model/roi_heads.h"
+
+enum { SESSION_MAX_GRAPHS = 64, SESSION_GRAPHS = 8 /* kept without a word from MDET_GRAPHS */ };
+
+/* All that a recording has taken in: sizes, settings, and where memory was. Compared as bytes. */
+struct graph_key {
+    int      images, height, width, max_detections;
+    size_t   staging;
+    float    score_threshold, nms_threshold;
+    uint64_t trainable, frozen; /* versions of the weights */
+    const void *workspace, *scratch[STREAM_MAX_BRANCHES];
+};
+
+struct session_graph {
+    struct graph_key  key;
+    struct graph     *graph;      /* NULL: run once, not recorded yet */
+    bool              refused;    /* the device cannot record it */
+    uint64_t          used;       /* when it was last; 0: a free place */
+    struct detections detections; /* where its results lie */
+};
+
+struct session_graphs {
+    struct device       *device;
+    int                  limit; /* 0: nothing is recorded */
+    uint64_t             clock;
+    struct session_graph items[SESSION_MAX_GRAPHS];
+};
+
+/* The limit is the environment's MDET_GRAPHS, 0 to 64, where the device can record at all. */
+void session_graphs_init(struct session_graphs *graphs, struct device *device);
+void session_graphs_clear(struct session_graphs *graphs);
+/* NULL: never seen, or forgotten. */
+struct session_graph *session_graphs_find(struct session_graphs *graphs, const struct graph_key *key);
+/* Notes a pass that was run; the one not used for longest makes room. */
+void session_graphs_note(struct session_graphs *graphs, const struct graph_key *key);
+
+#endif
