@@ -14,7 +14,7 @@ static const char help[] =
     "  --config C        preset or YAML file (faster_rcnn_R_50_FPN_3x)\n"
     "  --size HxW        size of the images, and of the network's input (800x1333)\n"
     "  --batch N         images computed together (1)\n"
-    "  --dtype T         fp32; others are for devices that have them (fp32)\n"
+    "  --dtype T         the same as --precision\n"
     "  --warmup N        runs before those that count (3)\n"
     "  --iters N         runs that count (20)\n"
     "  --images DIR      pictures to take, scaled to --size (patches of random colours)\n"
@@ -33,15 +33,6 @@ static int parse_size(const struct cli *cli, struct fps_arguments *a)
         a->height < 32 || a->width < 32 || a->height > 8192 || a->width > 8192)
         return cli_usage(cli, "--size %s: HEIGHTxWIDTH is wanted, 32 to 8192 each", optarg);
     return -1;
-}
-
-static int parse_dtype(const struct cli *cli)
-{
-    if (strcmp(optarg, "fp32") == 0)
-        return -1;
-    if (strcmp(optarg, "bf16") == 0 || strcmp(optarg, "fp16") == 0)
-        return cli_usage(cli, "--dtype %s: not supported on this device; fp32 is", optarg);
-    return cli_usage(cli, "--dtype %s: fp32, bf16 or fp16 is wanted", optarg);
 }
 
 static bool take_text(struct fps_arguments *a, int option)
@@ -65,7 +56,7 @@ static int take_option(struct cli *cli, struct fps_arguments *a, int option)
     case 'b':
         return cli_int(cli, "--batch", optarg, 1, 64, &a->batch) ? -1 : CLI_USAGE;
     case 'd':
-        return parse_dtype(cli);
+        return cli_precision(cli, "--dtype", optarg);
     case OPTION_WARMUP:
         return cli_int(cli, "--warmup", optarg, 0, 100000, &a->warmup) ? -1 : CLI_USAGE;
     case OPTION_ITERS:

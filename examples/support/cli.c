@@ -26,6 +26,18 @@ int cli_usage(const struct cli *cli, const char *format, ...)
     return CLI_USAGE;
 }
 
+int cli_precision(struct cli *cli, const char *option, const char *text)
+{
+    static const char *const names[] = {
+        [MD_FP32] = "fp32", [MD_TF32] = "tf32", [MD_BF16] = "bf16", [MD_FP16] = "fp16"};
+    for (int i = MD_FP32; i <= MD_FP16; i++)
+        if (strcmp(text, names[i]) == 0) {
+            cli->precision = (md_precision)i;
+            return -1;
+        }
+    return cli_usage(cli, "%s %s: fp32, tf32, bf16 or fp16 is wanted", option, text);
+}
+
 int cli_option(struct cli *cli, int option)
 {
     switch (option) {
@@ -38,6 +50,8 @@ int cli_option(struct cli *cli, int option)
     case CLI_DEVICE_OPTION:
         cli->device = strcmp(optarg, "auto") == 0 ? NULL : optarg;
         return -1;
+    case CLI_PRECISION:
+        return cli_precision(cli, "--precision", optarg);
     case CLI_THREADS:
         return cli_int(cli, "--threads", optarg, 1, 1024, &cli->threads) ? -1 : CLI_USAGE;
     case CLI_QUIET:
@@ -158,6 +172,7 @@ int cli_context(struct cli *cli, md_context **out)
     md_context_options options = md_context_options_default();
     options.device = cli->device;
     options.threads = cli->threads;
+    options.precision = cli->precision;
     options.log = cli_log;
     options.log_user = cli;
     options.log_level = MD_LOG_INFO;

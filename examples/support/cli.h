@@ -26,6 +26,7 @@ struct cli {
     const char *program;
     const char *help;    /* text of --help; its first line is the usage */
     const char *device;  /* NULL: the fastest present */
+    md_precision precision;
     int  threads;
     bool quiet, log_json;
     bool terminal;       /* standard error is one, and neither quiet nor JSON was asked for */
@@ -40,14 +41,17 @@ struct cli {
 #define CLI_THREADS 1003
 #define CLI_QUIET   1004
 #define CLI_LOG_JSON 1005
+#define CLI_PRECISION 1006
 #define CLI_OPTIONS                                                                            \
     {"help", no_argument, NULL, CLI_HELP}, {"version", no_argument, NULL, CLI_VERSION},        \
         {"device", required_argument, NULL, CLI_DEVICE_OPTION},                                \
+        {"precision", required_argument, NULL, CLI_PRECISION},                                 \
         {"threads", required_argument, NULL, CLI_THREADS},                                     \
         {"quiet", no_argument, NULL, CLI_QUIET}, {"log-json", no_argument, NULL, CLI_LOG_JSON}, \
     {NULL, 0, NULL, 0}
 #define CLI_COMMON_HELP                                                        \
     "  --device D        auto, cpu, ref, cuda, cuda:N (auto)\n"                \
+    "  --precision P     fp32, and on cuda tf32, bf16, fp16 (fp32)\n"          \
     "  --threads N       CPU threads (one for each core)\n"                    \
     "  --quiet           errors and results only\n"                           \
     "  --log-json        log lines as JSON objects on standard error\n"        \
@@ -56,6 +60,8 @@ struct cli {
 void cli_init(struct cli *cli, const char *program, const char *help);
 /* A common option, or a bad one: prints what is asked for. Returns -1 to go on, else an exit code. */
 int cli_option(struct cli *cli, int option);
+/* "fp32", "tf32", "bf16", "fp16"; anything else prints the usage error. -1 or its exit code. */
+int cli_precision(struct cli *cli, const char *option, const char *text);
 int cli_usage(const struct cli *cli, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* Prints what is behind `status` as one line and gives its exit code. */

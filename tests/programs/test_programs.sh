@@ -30,7 +30,8 @@ expect_exit "md-infer: no weights file" 3 none.safetensors "$bin/md-infer" --wei
 expect_exit "md-eval: no weights file" 3 none.safetensors \
     "$bin/md-eval" --weights "$top/none.safetensors" --data toy:1:1
 expect_exit "md-fps: no weights file" 3 none.safetensors "$bin/md-fps" --weights "$top/none.safetensors"
-expect_exit "md-fps: other number types" 2 "not supported on this device" "$bin/md-fps" --dtype bf16
+expect_exit "md-fps: other number types" 4 "device cpu computes in fp32 alone" "$bin/md-fps" --device cpu --dtype bf16
+expect_exit "md-infer: no such precision" 2 "fp32, tf32, bf16 or fp16" "$bin/md-infer" --precision int8
 expect_exit "md-fps: a size in words" 2 "HEIGHTxWIDTH" "$bin/md-fps" --size large
 expect_exit "md-fps: a size with a tail" 2 "HEIGHTxWIDTH" "$bin/md-fps" --size 128x128x3
 expect_exit "md-fps: settings that would be ignored" 2 "settings are for --config" \
