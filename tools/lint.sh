@@ -23,7 +23,12 @@ LC_ALL=C
 export LC_ALL
 
 sources() {
-    find lib include examples bench tests tools -name '*.[ch]' 2> /dev/null | sort
+    find lib include examples bench tests tools kernels -name '*.[ch]' 2> /dev/null | sort
+}
+
+# Kernels and the emulated device: C++, so some rules pass them by.
+device_sources() {
+    find kernels tests/cuemu \( -name '*.cu' -o -name '*.cuh' -o -name '*.cc' \) 2> /dev/null | sort
 }
 
 have() {
@@ -57,6 +62,8 @@ layers() {
                     print $1 ":" $2 ": lib/" from " may not include \"" name "\""
             }
         }'
+    grep -rl --include='*.[ch]' '"kernels/' lib | grep -v '^lib/backend/cuda/' |
+        sed 's/$/: kernels are for lib\/backend\/cuda alone/'
     find examples bench -name '*.[ch]' 2> /dev/null | grep -E '^examples/|/md_[^/]*$' | sort |
         xargs -r grep -H -n '^[[:space:]]*#[[:space:]]*include[[:space:]]*"' |
         grep -v -E '"(md\.h|md/[a-z_]+\.h|support/[a-z_]+\.h)"' |
@@ -75,7 +82,7 @@ layers() {
 
 sizes() {
     $CC -std=c11 -O1 -o "$work/measure" "$here/measure.c" || echo "tools/measure.c does not compile"
-    sources | xargs "$work/measure" > "$work/sizes" 2>&1 || cat "$work/sizes"
+    { sources && device_sources; } | xargs "$work/measure" > "$work/sizes" 2>&1 || cat "$work/sizes"
 }
 
 # ---- what the objects say ------------------------------------------------------
@@ -170,22 +177,27 @@ headers() {
         [ -z "$cxx" ] || alone "$header" c++ $cxx -std=c++11
     done
     for header in $(cd lib && find . -name '*.h' | sed 's|^\./||' | sort); do
-        alone "$header" c "$CC" -std=c11 -Ilib -D_GNU_SOURCE
+        case $header in
+            backend/cuda/vendor/*) ;; # the libraries' own headers may not be here
+            backend/cuda/*) alone "$header" c "$CC" -std=c11 -Ilib -I. -Itests/cuemu/include -D_GNU_SOURCE ;;
+            *) alone "$header" c "$CC" -std=c11 -Ilib -D_GNU_SOURCE ;;
+        esac
     done
+    [ ! -f kernels/launch.h ] || alone kernels/launch.h c "$CC" -std=c11 -I.
 }
 
 # ---- words -------------------------------------------------------------------
 
 words() {
     # Brackets keep the patterns from finding themselves; GLOBAL.HAC[K] is a key of Detectron2.
-    find lib include examples bench tests tools docs .ci Makefile ./*.md mdet.pc.in -type f 2> /dev/null |
+    find lib include examples bench tests tools kernels docs .ci Makefile ./*.md mdet.pc.in -type f 2> /dev/null |
         sort > "$work/files"
     xargs grep -H -n -w -E 'TOD[O]|FIXM[E]|XX[X]|HAC[K]' < "$work/files" |
         grep -v -e 'https\{0,1\}://' -e 'GLOBAL\.HAC[K]' -e '/detectron2_dump\.yaml:'
     xargs grep -H -n -E '/wor[k]/|pypi\.or[g]|pythonhosted\.or[g]|npmjs\.or[g]|crates\.i[o]|proxy\.golan[g]' \
         < "$work/files"
-    grep -E '\.([ch]|sh|in)$|Makefile$' "$work/files" | xargs grep -H -n "[^ -~	]" | sed 's/$/ - not ASCII/'
-    sources | while read -r file; do
+    grep -E '\.([ch]|cu|cuh|cc|sh|in)$|Makefile$' "$work/files" | xargs grep -H -n "[^ -~	]" | sed 's/$/ - not ASCII/'
+    { sources && device_sources; } | while read -r file; do
         case $file in
             include/*) name=${file#include/} ;;
             *) name=${file##*/} ;;
@@ -210,18 +222,35 @@ layout() {
     done
 }
 
+# The cuda backend over the shim of its runtime, and what speaks to NVIDIA's libraries over theirs.
+compile_cuda() { # compiler flags
+    toolkit=$(sed -n 's/^CUDA_CPPFLAGS := //p' "$work/features")
+    for part in shim vendor; do
+        case $part in
+            shim) find lib/backend/cuda -maxdepth 1 -name '*.c' > "$work/files" && include=-Itests/cuemu/include ;;
+            vendor) find lib/backend/cuda/vendor -name '*.c' > "$work/files" && include=$toolkit ;;
+        esac 2> /dev/null
+        [ -s "$work/files" ] && [ -n "$include" ] || continue
+        # shellcheck disable=SC2086 # words on purpose
+        xargs -n 8 -P 2 "$1" -std=c11 -fsyntax-only -Iinclude -Ilib -I. $include -D_GNU_SOURCE -pthread $2 \
+            ${WARNINGS:--Wall -Wextra -Werror} < "$work/files" > "$work/log" 2>&1 ||
+            grep -E 'error|warning' "$work/log" | sed "s/\$/ [$1]/"
+    done
+}
+
 compilers() {
     for compiler in gcc clang; do
         have $compiler || { echo "SKIP no $compiler: its warnings" >&2 && continue; }
         CC=$compiler sh "$here/probe.sh" > "$work/features"
         flags=$(sed -n -e 's/^FEATURE_DEFS := //p' -e 's/^FEATURE_CFLAGS := //p' "$work/features" | tr '\n' ' ')
-        find lib -name '*.c' | sort > "$work/files"
+        find lib -name '*.c' | grep -v '^lib/backend/cuda/' | sort > "$work/files"
         grep -q 'HAVE_ONEDNN := 1' "$work/features" || sed -i '/onednn/d' "$work/files"
         # shellcheck disable=SC2086 # words on purpose
         xargs -n 8 -P 2 $compiler -std=c11 -fsyntax-only -Iinclude -Ilib -D_GNU_SOURCE -pthread $flags \
             ${WARNINGS:--Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Werror} \
             < "$work/files" > "$work/log" 2>&1 ||
             grep -E 'error|warning' "$work/log" | sed "s/\$/ [$compiler]/"
+        compile_cuda "$compiler" "$flags"
     done
 }
 
