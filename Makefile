@@ -142,6 +142,7 @@ REPLAYS  := $(FUZZ_SRC:tests/fuzz/%.c=$(BUILD)/tests/fuzz/replay_%)
 VALGRIND_TESTS ?= core/ config/ weights/ draw/ api/
 
 .PHONY: all lib programs test test-only test-asan test-tsan test-valgrind fuzz coverage lint format symbols \
+        budget kernels-all kernel-objects \
         bench demo docs docs-check install uninstall setup clean help
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
@@ -174,7 +175,18 @@ NVCC_FLAGS := -std=c++17 -O3 --fmad=false -Ikernels -Xcompiler -fPIC,-fvisibilit
 $(BUILD)/kernels/%.o: kernels/%.cu $(FEATURES)
 	@mkdir -p $(@D)
 	@echo "NVCC $<"
-	@$(NVCC) $(NVCC_FLAGS) $(GENCODE) -MMD -MP -MF $(@:.o=.d) -c $< -o $@
+	@$(NVCC) $(NVCC_FLAGS) $(GENCODE) -Xptxas -v -MMD -MP -MF $(@:.o=.d) -c $< -o $@ 2> $(@:.o=.ptxas) || \
+	    { cat $(@:.o=.ptxas) >&2 && rm -f $(@:.o=.ptxas) && false; }
+
+# What the compiler said of registers and shared memory: tools/kernel_budget.sh holds it to this list.
+budget: $(KERNEL_SRC:%.cu=$(BUILD)/%.o)
+	@sh tools/kernel_budget.sh $(BUILD)/kernels --budget > kernels/budget.txt.new && mv kernels/budget.txt.new kernels/budget.txt
+
+# Every architecture once, in a folder of its own.
+kernels-all:
+	@$(MAKE) --no-print-directory CUDA=1 NVCC_GENCODE=all BUILD=build/kernels-all kernel-objects
+	@sh tools/kernel_budget.sh build/kernels-all/kernels
+kernel-objects: $(KERNEL_SRC:%.cu=$(BUILD)/%.o)
 
 CUEMU_FLAGS := -std=c++17 -DMD_CUEMU=1 -Ikernels -Itests/cuemu -Itests/cuemu/include -ffp-contract=off -fPIC \
                -fvisibility=hidden -pthread -Wall -Wextra -Wno-unknown-pragmas -Werror $(CFLAGS_$(MODE)) $(FEATURE_CFLAGS)
@@ -357,6 +369,7 @@ help:
 	@echo 'make install        DESTDIR= PREFIX=/usr/local; make uninstall takes it away'
 	@echo 'make lint           layers, sizes, symbols, names, layout     make format   applies the layout'
 	@echo 'make symbols        rewrites the list of exported names       make docs     rewrites docs/config.md'
+	@echo 'make budget         rewrites kernels/budget.txt               make kernels-all every architecture once'
 	@echo 'make setup          installs what is missing (Debian)         make clean    removes build/'
 	@echo 'variables           CC MODE=release|debug|asan|tsan|gpu ONEDNN OPENMP JPEG PNG EXPAT CUDA CUEMU=auto|0|1 JOBS'
 
