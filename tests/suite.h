@@ -19,6 +19,7 @@ struct suite_case {
 #define TEST(name)           {name, 0, 1, 60}
 #define LOOP(name, from, to) {name, from, to, 60}
 #define SLOW(name, seconds)  {name, 0, 1, seconds}
+#define SLOW_LOOP(name, from, to, seconds) {name, from, to, seconds}
 
 #define SKIP(...)            \
     do {                     \

@@ -48,6 +48,7 @@ struct backend {
     /* What follows is NULL, false or 0 where a device has no such thing. */
     int (*device_count)(void);                                /* NULL: one. Never fails. */
     md_status (*device_query)(md_device_info *out, int index); /* NULL: the host itself */
+    bool forward_only;      /* the primitives of training are MD_EUNSUPPORTED */
     bool reduced_precision; /* activations may be BF16 or F16, and tf32 true */
     bool fused_stem;        /* conv2d_maxpool_forward is faster than its parts */
     int  roi_part;          /* rois that are pooled and classified at once; 0: a few hundred */

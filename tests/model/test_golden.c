@@ -394,13 +394,18 @@ static void check_losses(struct bench *b, const struct golden *golden)
     session_free(session);
 }
 
+static void check_detection(struct bench *b, const struct golden *golden)
+{
+    check_maps(b, golden);
+    check_proposals(b, golden);
+    check_detections(b, golden);
+}
+
 static void check_all(const struct golden *golden, const char *device)
 {
     static struct bench b;
     bench_open(&b, golden->preset, device);
-    check_maps(&b, golden);
-    check_proposals(&b, golden);
-    check_detections(&b, golden);
+    check_detection(&b, golden);
     check_losses(&b, golden);
     bench_close(&b);
 }
@@ -432,5 +437,20 @@ START_TEST(r50_on_ref)
 }
 END_TEST
 
+/* The emulated device, or a real one. */
+START_TEST(detection_on_cuda)
+{
+    static struct bench b;
+    const struct golden *golden = _i ? &golden_x101 : &golden_r50;
+    const struct backend *backend;
+    int index;
+    if (backend_find(&backend, &index, "cuda") < 0)
+        SKIP("no device cuda in this build");
+    bench_open(&b, golden->preset, "cuda");
+    check_detection(&b, golden);
+    bench_close(&b);
+}
+END_TEST
+
 SUITE("model/golden", SLOW(x101_on_cpu, 300), SLOW(r50_on_cpu, 300), SLOW(x101_on_ref, 1200),
-      SLOW(r50_on_ref, 1200))
+      SLOW(r50_on_ref, 1200), SLOW_LOOP(detection_on_cuda, 0, 2, 600))

@@ -57,14 +57,14 @@ static void conv_case(struct lab *lab, struct random *random, int variant)
     struct tensor bias_grad = lab_normal(lab, random, SHAPE(o), 1);
     LAB_OK(op_conv2d_forward(lab->stream, &out, &in, &weight, geometry, added ? &residual : NULL,
                              relu));
-    LAB_OK(op_conv2d_backward_input(lab->stream, &in_grad, &out_grad, &weight, geometry,
-                                    pick(random, 0, 1)));
-    LAB_OK(op_conv2d_backward_weight(lab->stream, &weight_grad, &bias_grad, &in, &out_grad, &weight,
-                                     geometry));
+    LAB_TRAINS(op_conv2d_backward_input(lab->stream, &in_grad, &out_grad, &weight, geometry,
+                                        pick(random, 0, 1)));
+    LAB_TRAINS(op_conv2d_backward_weight(lab->stream, &weight_grad, &bias_grad, &in, &out_grad,
+                                         &weight, geometry));
     lab_keep(lab, "conv out", &out, SUM_TOLERANCE);
-    lab_keep(lab, "conv in_grad", &in_grad, SUM_TOLERANCE);
-    lab_keep(lab, "conv weight_grad", &weight_grad, SUM_TOLERANCE);
-    lab_keep(lab, "conv bias_grad", &bias_grad, SUM_TOLERANCE);
+    lab_keep_trained(lab, "conv in_grad", &in_grad, SUM_TOLERANCE);
+    lab_keep_trained(lab, "conv weight_grad", &weight_grad, SUM_TOLERANCE);
+    lab_keep_trained(lab, "conv bias_grad", &bias_grad, SUM_TOLERANCE);
     /* The optimiser changes the weight; a packed copy must follow the version. */
     struct tensor again = lab_f32(lab, out.shape, NULL);
     LAB_OK(op_scale(lab->stream, &weight.value, -0.5f));
@@ -93,13 +93,15 @@ static void linear_case(struct lab *lab, struct random *random, int variant)
     if (pick(random, 0, 1))
         weight.bias = lab_normal(lab, random, SHAPE(v[2]), 1);
     LAB_OK(op_linear_forward(lab->stream, &out, &in, &weight, variant % 2, &rows));
-    LAB_OK(op_linear_backward_input(lab->stream, &in_grad, &out_grad, &weight, accumulate, &rows));
-    LAB_OK(op_linear_backward_weight(lab->stream, &weight_grad, &bias_grad, &in, &out_grad, &rows));
+    LAB_TRAINS(
+        op_linear_backward_input(lab->stream, &in_grad, &out_grad, &weight, accumulate, &rows));
+    LAB_TRAINS(
+        op_linear_backward_weight(lab->stream, &weight_grad, &bias_grad, &in, &out_grad, &rows));
     struct tensor out_some = tensor_rows(&out, 0, some), grad_some = tensor_rows(&in_grad, 0, some);
     lab_keep(lab, "linear out", &out_some, SUM_TOLERANCE);
-    lab_keep(lab, "linear in_grad", &grad_some, SUM_TOLERANCE);
-    lab_keep(lab, "linear weight_grad", &weight_grad, SUM_TOLERANCE);
-    lab_keep(lab, "linear bias_grad", &bias_grad, SUM_TOLERANCE);
+    lab_keep_trained(lab, "linear in_grad", &grad_some, SUM_TOLERANCE);
+    lab_keep_trained(lab, "linear weight_grad", &weight_grad, SUM_TOLERANCE);
+    lab_keep_trained(lab, "linear bias_grad", &bias_grad, SUM_TOLERANCE);
     struct tensor all = lab_f32(lab, out.shape, NULL); /* without a count */
     LAB_OK(op_linear_forward(lab->stream, &all, &in, &weight, false, NULL));
     lab_keep(lab, "linear out of all rows", &all, SUM_TOLERANCE);
@@ -120,13 +122,14 @@ static void pool_case(struct lab *lab, struct random *random, int variant)
     struct tensor up = lab_normal(lab, random, SHAPE(n, 2 * h, 2 * w, c), 1),
                   down = lab_normal(lab, random, in.shape, 1);
     LAB_OK(op_maxpool_forward(lab->stream, &out, &in, geometry));
-    LAB_OK(op_maxpool_backward(lab->stream, &in_grad, &out_grad, &in, geometry));
+    LAB_TRAINS(op_maxpool_backward(lab->stream, &in_grad, &out_grad, &in, geometry));
     LAB_OK(op_upsample_add(lab->stream, &up, &in));
-    LAB_OK(op_upsample_backward(lab->stream, &down, &up));
+    LAB_TRAINS(op_upsample_backward(lab->stream, &down, &up));
     lab_keep(lab, "maxpool out", &out, 0);
-    lab_keep(lab, "maxpool in_grad", &in_grad, FEW_ROUNDINGS); /* four terms, in any order */
-    lab_keep(lab, "upsample out", &up, 0);
-    lab_keep(lab, "upsample in_grad", &down, FEW_ROUNDINGS);
+    lab_keep_trained(lab, "maxpool in_grad", &in_grad,
+                     FEW_ROUNDINGS); /* four terms, in any order */
+    lab_keep_trained(lab, "upsample out", &up, 0);
+    lab_keep_trained(lab, "upsample in_grad", &down, FEW_ROUNDINGS);
 }
 
 static void elementwise_case(struct lab *lab, struct random *random, int variant)
@@ -140,37 +143,38 @@ static void elementwise_case(struct lab *lab, struct random *random, int variant
                   momentum = lab_normal(lab, random, shape, 1);
     struct tensor integers = lab_i32(lab, shape, NULL);
     struct sgd_params sgd = {0.02f, 0.9f, 1e-4f, variant % 2, pick(random, 0, 1)};
-    LAB_OK(op_sum_squares(lab->stream, &sum, &a));
+    LAB_TRAINS(op_sum_squares(lab->stream, &sum, &a));
     if (pick(random, 0, 1))
         lab_spoil(lab, random, &a, 10);
-    LAB_OK(op_all_finite(lab->stream, &finite, &a));
+    LAB_TRAINS(op_all_finite(lab->stream, &finite, &a));
     LAB_OK(op_copy(lab->stream, &copy, &b));
     LAB_OK(op_add(lab->stream, &copy, &a));
     LAB_OK(op_scale(lab->stream, &copy, 0.37f));
     LAB_OK(op_fill(lab->stream, &filled, -2.5f));
     LAB_OK(op_fill(lab->stream, &integers, 3));
-    LAB_OK(op_sgd_step(lab->stream, &value, &momentum, &b, &sgd));
-    LAB_OK(op_relu_backward(lab->stream, &b, &a));
-    lab_keep(lab, "sum_squares", &sum, 1e-5); /* 70001 positive terms in double or in lanes */
-    lab_keep(lab, "all_finite", &finite, 0);
+    LAB_TRAINS(op_sgd_step(lab->stream, &value, &momentum, &b, &sgd));
+    LAB_TRAINS(op_relu_backward(lab->stream, &b, &a));
+    lab_keep_trained(lab, "sum_squares", &sum,
+                     1e-5); /* 70001 positive terms in double or in lanes */
+    lab_keep_trained(lab, "all_finite", &finite, 0);
     lab_keep(lab, "copy, add, scale", &copy, 0);
     lab_keep(lab, "fill", &filled, 0);
     struct tensor blended = lab_normal(lab, random, shape, 1),
                   valued = lab_normal(lab, random, shape, 1),
                   normed = lab_normal(lab, random, shape, 1);
-    LAB_OK(op_blend(lab->stream, &blended, variant % 2 ? 0.9f : 0, &value, 0.1f));
-    LAB_OK(op_clip_value(lab->stream, &valued, 0.4f));
-    LAB_OK(op_clip_norm(lab->stream, &normed, 3,
-                        variant % 3 == 0   ? 2
-                        : variant % 3 == 1 ? INFINITY
-                                           : 1.5f));
-    lab_keep(lab, "blend", &blended, FEW_ROUNDINGS);
-    lab_keep(lab, "clip_value", &valued, 0);
-    lab_keep(lab, "clip_norm", &normed, 1e-5); /* a norm of up to 70001 terms */
+    LAB_TRAINS(op_blend(lab->stream, &blended, variant % 2 ? 0.9f : 0, &value, 0.1f));
+    LAB_TRAINS(op_clip_value(lab->stream, &valued, 0.4f));
+    LAB_TRAINS(op_clip_norm(lab->stream, &normed, 3,
+                            variant % 3 == 0   ? 2
+                            : variant % 3 == 1 ? INFINITY
+                                               : 1.5f));
+    lab_keep_trained(lab, "blend", &blended, FEW_ROUNDINGS);
+    lab_keep_trained(lab, "clip_value", &valued, 0);
+    lab_keep_trained(lab, "clip_norm", &normed, 1e-5); /* a norm of up to 70001 terms */
     lab_keep(lab, "fill of integers", &integers, 0);
-    lab_keep(lab, "relu_backward", &b, 0);
-    lab_keep(lab, "sgd value", &value, FEW_ROUNDINGS);
-    lab_keep(lab, "sgd momentum", &momentum, FEW_ROUNDINGS);
+    lab_keep_trained(lab, "relu_backward", &b, 0);
+    lab_keep_trained(lab, "sgd value", &value, FEW_ROUNDINGS);
+    lab_keep_trained(lab, "sgd momentum", &momentum, FEW_ROUNDINGS);
 }
 
 static void image_case(struct lab *lab, struct random *random, int variant)
@@ -301,27 +305,28 @@ static void targets_case(struct lab *lab, struct random *random, int variant)
     struct match_params matching = {0.3f, variant % 2 ? 0.7f : 0.3f, variant % 3 == 0,
                                     variant % 6 == 0};
     struct sample_params sampling = {(int)b, (int)b / 4, random_u32(random), 77};
-    LAB_OK(op_append_boxes(lab->stream, &boxes, &counts, &proposals, &p_counts, &gt, &g_counts));
-    LAB_OK(op_match(lab->stream, &match, &label, &boxes, &counts, &gt, &g_counts, &matching));
-    LAB_OK(op_sample(lab->stream, &index, &sampled, &label, &sampling));
+    LAB_TRAINS(
+        op_append_boxes(lab->stream, &boxes, &counts, &proposals, &p_counts, &gt, &g_counts));
+    LAB_TRAINS(op_match(lab->stream, &match, &label, &boxes, &counts, &gt, &g_counts, &matching));
+    LAB_TRAINS(op_sample(lab->stream, &index, &sampled, &label, &sampling));
     struct roi_target_inputs in = {&boxes, &index,      &sampled,  &match,
                                    &gt,    &gt_classes, &g_counts, 5};
-    LAB_OK(op_roi_targets(lab->stream, &rois, &classes, &targets, &rows, &in));
+    LAB_TRAINS(op_roi_targets(lab->stream, &rois, &classes, &targets, &rows, &in));
     struct tensor plain = lab_f32(lab, SHAPE(n * p, 5), NULL),
                   plain_rows = lab_i32(lab, SHAPE(1), NULL);
     LAB_OK(op_rois_from_boxes(lab->stream, &plain, &plain_rows, &proposals, &p_counts));
     struct tensor parts = lab_i32(lab, SHAPE(4), NULL);
     LAB_OK(op_part_rows(lab->stream, &parts, &plain_rows, 1 + p / 3));
     lab_keep(lab, "part rows", &parts, 0);
-    lab_keep(lab, "append boxes", &boxes, 0);
-    lab_keep(lab, "match", &match, 0);
-    lab_keep(lab, "label", &label, 0);
-    lab_keep(lab, "sample index", &index, 0);
-    lab_keep(lab, "sample counts", &sampled, 0);
-    lab_keep(lab, "roi_targets rois", &rois, 0);
-    lab_keep(lab, "roi_targets classes", &classes, 0);
-    lab_keep(lab, "roi_targets targets", &targets, 0);
-    lab_keep(lab, "roi_targets rows", &rows, 0);
+    lab_keep_trained(lab, "append boxes", &boxes, 0);
+    lab_keep_trained(lab, "match", &match, 0);
+    lab_keep_trained(lab, "label", &label, 0);
+    lab_keep_trained(lab, "sample index", &index, 0);
+    lab_keep_trained(lab, "sample counts", &sampled, 0);
+    lab_keep_trained(lab, "roi_targets rois", &rois, 0);
+    lab_keep_trained(lab, "roi_targets classes", &classes, 0);
+    lab_keep_trained(lab, "roi_targets targets", &targets, 0);
+    lab_keep_trained(lab, "roi_targets rows", &rows, 0);
     lab_keep(lab, "rois_from_boxes", &plain, 0);
     lab_keep(lab, "rois_from_boxes rows", &plain_rows, 0);
 }
@@ -335,9 +340,9 @@ static void anchor_match_case(struct lab *lab, struct random *random, int varian
     struct tensor g_counts = lab_integers(lab, random, SHAPE(n), 0, (int)g);
     struct tensor match = lab_i32(lab, SHAPE(n, m), NULL), label = lab_i32(lab, SHAPE(n, m), NULL);
     struct match_params params = {0.3f, 0.7f, true, variant % 2};
-    LAB_OK(op_match(lab->stream, &match, &label, &anchors, NULL, &gt, &g_counts, &params));
-    lab_keep(lab, "match of anchors", &match, 0);
-    lab_keep(lab, "label of anchors", &label, 0);
+    LAB_TRAINS(op_match(lab->stream, &match, &label, &anchors, NULL, &gt, &g_counts, &params));
+    lab_keep_trained(lab, "match of anchors", &match, 0);
+    lab_keep_trained(lab, "label of anchors", &label, 0);
 }
 
 /* ---- RoIAlign, losses, detections --------------------------------------------------------- */
@@ -367,12 +372,12 @@ static void roi_align_case(struct lab *lab, struct random *random, int variant)
     struct tensor out = lab_f32(lab, SHAPE(cap, pooled, pooled, c), NULL),
                   out_grad = lab_normal(lab, random, out.shape, 1);
     LAB_OK(op_roi_align_forward(lab->stream, &out, features, &rois, &rows, &params));
-    LAB_OK(op_roi_align_backward(lab->stream, grads, &out_grad, &rois, &rows, &params));
+    LAB_TRAINS(op_roi_align_backward(lab->stream, grads, &out_grad, &rois, &rows, &params));
     struct tensor out_some = tensor_rows(&out, 0, some);
     lab_keep(lab, "roi_align out", &out_some, 1e-5); /* a mean of some hundred samples of size 1 */
     for (int level = 0; level < 3; level++)
-        lab_keep(lab, "roi_align gradient", &grads[level],
-                 1e-4); /* thousands of terms onto a pixel */
+        lab_keep_trained(lab, "roi_align gradient", &grads[level],
+                         1e-4); /* thousands of terms onto a pixel */
 }
 
 static void rpn_loss_case(struct lab *lab, struct random *random, int variant)
@@ -397,12 +402,12 @@ static void rpn_loss_case(struct lab *lab, struct random *random, int variant)
         lab_spoil(lab, random, &logits, 5);
         lab_spoil(lab, random, &deltas, 5);
     }
-    LAB_OK(op_sample(lab->stream, &index, &counts, &label, &sampling));
+    LAB_TRAINS(op_sample(lab->stream, &index, &counts, &label, &sampling));
     struct rpn_loss_inputs in = {&logits, &deltas, &anchors, &index, &counts, &match, &gt, &layout};
-    LAB_OK(op_rpn_loss(lab->stream, &loss, &logits_grad, &deltas_grad, &in, &params));
-    lab_keep(lab, "rpn loss", &loss, 1e-5); /* 96 rows of a few roundings */
-    lab_keep(lab, "rpn logits_grad", &logits_grad, FEW_ROUNDINGS);
-    lab_keep(lab, "rpn deltas_grad", &deltas_grad, FEW_ROUNDINGS);
+    LAB_TRAINS(op_rpn_loss(lab->stream, &loss, &logits_grad, &deltas_grad, &in, &params));
+    lab_keep_trained(lab, "rpn loss", &loss, 1e-5); /* 96 rows of a few roundings */
+    lab_keep_trained(lab, "rpn logits_grad", &logits_grad, FEW_ROUNDINGS);
+    lab_keep_trained(lab, "rpn deltas_grad", &deltas_grad, FEW_ROUNDINGS);
 }
 
 static void roi_loss_case(struct lab *lab, struct random *random, int variant)
@@ -431,16 +436,16 @@ static void roi_loss_case(struct lab *lab, struct random *random, int variant)
         lab_spoil(lab, random, &deltas, 10);
     LAB_OK(op_rois_from_boxes(lab->stream, &full_rois, &full_rows, &as_image, &rows));
     LAB_OK(op_softmax(lab->stream, &probabilities, &logits, &rows));
-    LAB_OK(op_softmax_loss(lab->stream, &loss, &grad, &stats, &logits, &classes, &rows));
+    LAB_TRAINS(op_softmax_loss(lab->stream, &loss, &grad, &stats, &logits, &classes, &rows));
     struct box_loss_inputs in = {&deltas, &full_rois, &targets, &classes, &rows};
-    LAB_OK(op_box_loss(lab->stream, &box_loss, &box_grad, &in, &params));
+    LAB_TRAINS(op_box_loss(lab->stream, &box_loss, &box_grad, &in, &params));
     struct tensor some_probabilities = tensor_rows(&probabilities, 0, some);
     lab_keep(lab, "softmax", &some_probabilities, FEW_ROUNDINGS);
-    lab_keep(lab, "softmax loss", &loss, 1e-5); /* a mean of 50 rows of 21 terms */
-    lab_keep(lab, "softmax grad", &grad, FEW_ROUNDINGS);
-    lab_keep(lab, "softmax stats", &stats, 0);
-    lab_keep(lab, "box loss", &box_loss, 1e-5);
-    lab_keep(lab, "box grad", &box_grad, FEW_ROUNDINGS);
+    lab_keep_trained(lab, "softmax loss", &loss, 1e-5); /* a mean of 50 rows of 21 terms */
+    lab_keep_trained(lab, "softmax grad", &grad, FEW_ROUNDINGS);
+    lab_keep_trained(lab, "softmax stats", &stats, 0);
+    lab_keep_trained(lab, "box loss", &box_loss, 1e-5);
+    lab_keep_trained(lab, "box grad", &box_grad, FEW_ROUNDINGS);
 }
 
 static void detect_case(struct lab *lab, struct random *random, int variant)
@@ -500,9 +505,10 @@ enum { CASE_COUNT = sizeof CASES / sizeof CASES[0], VARIANTS = 12 };
 
 static void run_both(const struct backend *backend, const struct backend *ref, int variant)
 {
-    struct random random = {20, random_stream(RANDOM_TEST, (uint64_t)variant), 0}, same = random;
     char what[64];
     for (int i = 0; i < CASE_COUNT; i++) {
+        const uint64_t stream = random_stream(RANDOM_TEST, (uint64_t)(variant * CASE_COUNT + i));
+        struct random random = {20, stream, 0}, same = random;
         struct lab lab, expected;
         lab_open(&lab, backend);
         lab_open(&expected, ref);

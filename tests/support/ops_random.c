@@ -8,14 +8,23 @@
 
 #include "backend/backends.h"
 #include "core/error.h"
+#include "half.h"
+
+void lab_open_rounding(struct lab *lab, const struct backend *backend, enum tensor_type type)
+{
+    memset(lab, 0, sizeof *lab);
+    lab->rounding = type;
+    memory_init(&lab->memory, NULL);
+    struct device_options options = {.threads = 2, .deterministic = true};
+    if (backend->reduced_precision)
+        options.activations = type;
+    LAB_OK(device_create(&lab->device, backend, &lab->memory, &options));
+    LAB_OK(stream_create(&lab->stream, lab->device));
+}
 
 void lab_open(struct lab *lab, const struct backend *backend)
 {
-    memset(lab, 0, sizeof *lab);
-    memory_init(&lab->memory, NULL);
-    LAB_OK(device_create(&lab->device, backend, &lab->memory,
-                         &(struct device_options){.threads = 2, .deterministic = true}));
-    LAB_OK(stream_create(&lab->stream, lab->device));
+    lab_open_rounding(lab, backend, TENSOR_F32);
 }
 
 void lab_open_ref(struct lab *lab)
@@ -75,8 +84,17 @@ static void *read_tensor(struct lab *lab, const struct tensor *t)
 
 const float *lab_floats(struct lab *lab, const struct tensor *t)
 {
-    ck_assert_int_eq(t->type, TENSOR_F32);
-    return read_tensor(lab, t);
+    if (t->type == TENSOR_F32)
+        return read_tensor(lab, t);
+    ck_assert(t->type == TENSOR_BF16 || t->type == TENSOR_F16);
+    const uint16_t *bits = read_tensor(lab, t);
+    float *values = NULL;
+    ck_assert_int_lt(lab->read_count, LAB_MAX_READS);
+    LAB_OK(memory_alloc(&lab->memory, &values, (size_t)tensor_count(t), sizeof *values));
+    lab->read[lab->read_count++] = values;
+    for (int64_t i = 0; i < tensor_count(t); i++)
+        values[i] = t->type == TENSOR_BF16 ? bf16_to_float(bits[i]) : half_to_float(bits[i]);
+    return values;
 }
 
 const int32_t *lab_ints(struct lab *lab, const struct tensor *t)
@@ -101,6 +119,43 @@ struct tensor lab_normal(struct lab *lab, struct random *random, struct shape sh
     for (int64_t i = 0; i < shape_count(shape); i++)
         values[i] = (float)random_normal(random) * deviation;
     struct tensor t = lab_f32(lab, shape, values);
+    memory_free(&lab->memory, values);
+    return t;
+}
+
+/* `values` rounded, as the device keeps activations. */
+static struct tensor make_activation(struct lab *lab, struct shape shape, float *values)
+{
+    const enum tensor_type type = lab->device->activations;
+    const bool half = lab->rounding == TENSOR_F16;
+    uint16_t *bits = (uint16_t *)(void *)values; /* written behind what is read */
+    for (int64_t i = 0; i < shape_count(shape) && lab->rounding != TENSOR_F32; i++) {
+        const uint16_t rounded = half ? half_from_float(values[i]) : bf16_from_float(values[i]);
+        if (type == TENSOR_F32)
+            values[i] = half ? half_to_float(rounded) : bf16_to_float(rounded);
+        else
+            memcpy(&bits[i], &rounded, sizeof rounded);
+    }
+    return make(lab, type, shape, values);
+}
+
+struct tensor lab_activation(struct lab *lab, struct random *random, struct shape shape,
+                             float deviation)
+{
+    float *values = host_block(lab, shape);
+    for (int64_t i = 0; i < shape_count(shape); i++)
+        values[i] = (float)random_normal(random) * deviation;
+    struct tensor t = make_activation(lab, shape, values);
+    memory_free(&lab->memory, values);
+    return t;
+}
+
+struct tensor lab_activation_result(struct lab *lab, struct shape shape)
+{
+    float *values = host_block(lab, shape);
+    for (int64_t i = 0; i < shape_count(shape); i++)
+        values[i] = NAN;
+    struct tensor t = make_activation(lab, shape, values);
     memory_free(&lab->memory, values);
     return t;
 }
@@ -146,10 +201,17 @@ void lab_spoil(struct lab *lab, struct random *random, struct tensor *t, int eve
 
 /* ---- comparison --------------------------------------------------------------------------- */
 
+#define NOT_COMPARED (-1.0)
+
 void lab_keep(struct lab *lab, const char *name, const struct tensor *t, double tolerance)
 {
     ck_assert_int_lt(lab->result_count, LAB_MAX_RESULTS);
     lab->results[lab->result_count++] = (struct lab_result){name, *t, tolerance};
+}
+
+void lab_keep_trained(struct lab *lab, const char *name, const struct tensor *t, double tolerance)
+{
+    lab_keep(lab, name, t, lab->device->backend->forward_only ? NOT_COMPARED : tolerance);
 }
 
 static bool close_enough(double a, double b, double tolerance)
@@ -163,11 +225,15 @@ static void compare_one(struct lab *lab, struct lab *expected, int index, const 
 {
     const struct lab_result *got = &lab->results[index], *want = &expected->results[index];
     const int64_t count = tensor_count(&got->tensor);
-    const bool real = got->tensor.type == TENSOR_F32;
-    const void *a = read_tensor(lab, &got->tensor);
-    const void *b = read_tensor(expected, &want->tensor);
+    const bool real = got->tensor.type != TENSOR_I32;
     char text[96];
     ck_assert(shape_equal(got->tensor.shape, want->tensor.shape));
+    if (got->tolerance == NOT_COMPARED)
+        return;
+    const void *a =
+        real ? (const void *)lab_floats(lab, &got->tensor) : lab_ints(lab, &got->tensor);
+    const void *b = real ? (const void *)lab_floats(expected, &want->tensor)
+                         : lab_ints(expected, &want->tensor);
     for (int64_t i = 0; i < count; i++) {
         double x = real ? (double)((const float *)a)[i] : ((const int32_t *)a)[i];
         double y = real ? (double)((const float *)b)[i] : ((const int32_t *)b)[i];

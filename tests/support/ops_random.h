@@ -21,6 +21,7 @@ struct lab {
     struct memory memory;
     struct device *device;
     struct stream *stream;
+    enum tensor_type rounding; /* of lab_activation: see lab_open_rounding */
     struct tensor made[LAB_MAX_TENSORS];
     void *read[LAB_MAX_READS];
     int made_count, read_count;
@@ -30,6 +31,9 @@ struct lab {
 
 void lab_open(struct lab *lab, const struct backend *backend);
 void lab_open_ref(struct lab *lab);
+/* Activations of `type` where the device has them. On ref they are F32 whose values are such as the
+ * type can hold: what a device with 16 bits computes is to be that but for its last rounding. */
+void lab_open_rounding(struct lab *lab, const struct backend *backend, enum tensor_type type);
 void lab_close(struct lab *lab); /* frees all; nothing may have leaked */
 
 /* values NULL: zeros. The lab owns the tensor. */
@@ -37,13 +41,17 @@ struct tensor lab_f32(struct lab *lab, struct shape shape, const float *values);
 struct tensor lab_i32(struct lab *lab, struct shape shape, const int32_t *values);
 struct tensor lab_u8(struct lab *lab, struct shape shape, const uint8_t *values);
 
-/* Host copies, alive until lab_close. */
+/* Host copies, alive until lab_close. 16-bit ones are made floats. */
 const float *lab_floats(struct lab *lab, const struct tensor *t);
 const int32_t *lab_ints(struct lab *lab, const struct tensor *t);
 
 /* Random numbers depend on `random` alone, not on the device. */
 struct tensor lab_normal(struct lab *lab, struct random *random, struct shape shape,
                          float deviation);
+/* The same as activations; and one for results, filled with NaN. */
+struct tensor lab_activation(struct lab *lab, struct random *random, struct shape shape,
+                             float deviation);
+struct tensor lab_activation_result(struct lab *lab, struct shape shape);
 /* Boxes inside [0,extent)^2 whose sides are 1 to extent / 2; shape [...,4]. */
 struct tensor lab_boxes(struct lab *lab, struct random *random, struct shape shape, float extent);
 /* Integers in [low, high]. */
@@ -53,6 +61,16 @@ struct tensor lab_integers(struct lab *lab, struct random *random, struct shape 
 void lab_spoil(struct lab *lab, struct random *random, struct tensor *t, int every);
 
 void lab_keep(struct lab *lab, const char *name, const struct tensor *t, double tolerance);
+/* What a device that cannot train leaves out: its primitives say MD_EUNSUPPORTED there, and what they
+ * would have made is not compared. */
+#define LAB_TRAINS(...)                                                                            \
+    do {                                                                                           \
+        if (lab->device->backend->forward_only)                                                    \
+            ck_assert_int_eq((__VA_ARGS__), MD_EUNSUPPORTED);                                      \
+        else                                                                                       \
+            LAB_OK(__VA_ARGS__);                                                                   \
+    } while (0)
+void lab_keep_trained(struct lab *lab, const char *name, const struct tensor *t, double tolerance);
 /* Compares what two labs kept; says device, name, index and both numbers. NaN equals NaN. */
 void lab_compare(struct lab *lab, struct lab *expected, const char *what);
 
