@@ -123,10 +123,10 @@ struct tensor lab_normal(struct lab *lab, struct random *random, struct shape sh
     return t;
 }
 
-/* `values` rounded, as the device keeps activations. */
-static struct tensor make_activation(struct lab *lab, struct shape shape, float *values)
+/* `values` rounded, and kept as `type`: the rounding's, or F32. */
+static struct tensor make_rounded(struct lab *lab, struct shape shape, float *values,
+                                  enum tensor_type type)
 {
-    const enum tensor_type type = lab->device->activations;
     const bool half = lab->rounding == TENSOR_F16;
     uint16_t *bits = (uint16_t *)(void *)values; /* written behind what is read */
     for (int64_t i = 0; i < shape_count(shape) && lab->rounding != TENSOR_F32; i++) {
@@ -145,7 +145,18 @@ struct tensor lab_activation(struct lab *lab, struct random *random, struct shap
     float *values = host_block(lab, shape);
     for (int64_t i = 0; i < shape_count(shape); i++)
         values[i] = (float)random_normal(random) * deviation;
-    struct tensor t = make_activation(lab, shape, values);
+    struct tensor t = make_rounded(lab, shape, values, lab->device->activations);
+    memory_free(&lab->memory, values);
+    return t;
+}
+
+struct tensor lab_rounded(struct lab *lab, struct random *random, struct shape shape,
+                          float deviation)
+{
+    float *values = host_block(lab, shape);
+    for (int64_t i = 0; i < shape_count(shape); i++)
+        values[i] = (float)random_normal(random) * deviation;
+    struct tensor t = make_rounded(lab, shape, values, TENSOR_F32);
     memory_free(&lab->memory, values);
     return t;
 }
@@ -155,7 +166,7 @@ struct tensor lab_activation_result(struct lab *lab, struct shape shape)
     float *values = host_block(lab, shape);
     for (int64_t i = 0; i < shape_count(shape); i++)
         values[i] = NAN;
-    struct tensor t = make_activation(lab, shape, values);
+    struct tensor t = make_rounded(lab, shape, values, lab->device->activations);
     memory_free(&lab->memory, values);
     return t;
 }

@@ -51,6 +51,9 @@ struct tensor lab_normal(struct lab *lab, struct random *random, struct shape sh
 /* The same as activations; and one for results, filled with NaN. */
 struct tensor lab_activation(struct lab *lab, struct random *random, struct shape shape,
                              float deviation);
+/* F32 of values that the type can hold: weights that a device may keep in 16 bits without loss. */
+struct tensor lab_rounded(struct lab *lab, struct random *random, struct shape shape,
+                          float deviation);
 struct tensor lab_activation_result(struct lab *lab, struct shape shape);
 /* Boxes inside [0,extent)^2 whose sides are 1 to extent / 2; shape [...,4]. */
 struct tensor lab_boxes(struct lab *lab, struct random *random, struct shape shape, float extent);
