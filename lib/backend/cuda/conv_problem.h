@@ -1,0 +1,61 @@
+/* conv_problem.h - a convolution by what an engine's choice depends on; a product of matrices is one. */
+#ifndef BACKEND_CUDA_CONV_PROBLEM_H
+#define BACKEND_CUDA_CONV_PROBLEM_H
+
+#include "tensor/ops.h"
+
+enum conv_flag {
+    CONV_BIAS = 1,
+    CONV_RESIDUAL = 2,
+    CONV_RELU = 4,
+    CONV_TF32 = 8,          /* fp32 factors may be rounded to TF32 */
+    CONV_DETERMINISTIC = 16, /* no engine whose sums depend on scheduling */
+    CONV_IN_PLACE = 32      /* the residual is the output's own memory */
+};
+
+/* Compared and hashed as bytes: no padding. out[r,o] = in[r,i] * w[o,i] is the 1x1 convolution of
+ * an image of one row, so linear layers are problems too. */
+struct conv_problem {
+    int64_t          n, h, w, c, o; /* h and w of the input */
+    int              kh, kw, stride, pad, groups;
+    enum tensor_type in, out; /* weights have the type of `in`; a residual that of `out` */
+    unsigned         flags;
+};
+_Static_assert(sizeof(struct conv_problem) == 5 * 8 + 8 * 4, "padding would be compared");
+
+static inline int64_t conv_problem_height(const struct conv_problem *p)
+{
+    return (p->h + 2 * p->pad - p->kh) / p->stride + 1;
+}
+
+static inline int64_t conv_problem_width(const struct conv_problem *p)
+{
+    return (p->w + 2 * p->pad - p->kw) / p->stride + 1;
+}
+
+/* Rows of the output as a matrix [rows, o]. */
+static inline int64_t conv_problem_rows(const struct conv_problem *p)
+{
+    return p->n * conv_problem_height(p) * conv_problem_width(p);
+}
+
+/* Is it in [rows, c] times weight [o, c] transposed? */
+static inline bool conv_problem_is_product(const struct conv_problem *p)
+{
+    return p->kh == 1 && p->kw == 1 && p->stride == 1 && p->pad == 0 && p->groups == 1;
+}
+
+enum { CONV_PROBLEM_TEXT = 256 };
+/* "bf16 1x200x336x64 -> bf16 256, 3x3 stride 1 pad 1 groups 1, bias relu"; different problems
+ * have different texts. */
+const char *conv_problem_text(const struct conv_problem *problem, char text[CONV_PROBLEM_TEXT]);
+
+/* Where the operands are, on the device. */
+struct conv_buffers {
+    const void  *in, *weight, *residual; /* residual NULL: none */
+    const float *bias;                   /* NULL: none */
+    const void  *narrow_bias;            /* the same rounded to the type of `in`, for plans that ask */
+    void        *out;
+};
+
+#endif
