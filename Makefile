@@ -234,7 +234,8 @@ $(foreach p,$(PROGRAM_SRC),$(eval $(call program,$(p))))
 
 # They look inside, so they are no programs of the API.
 bench: $(OUT)/bin/bench-ops $(OUT)/bin/bench-eval
-$(OUT)/bin/bench-%: $(BUILD)/bench/bench_%.o $(INTERNAL)
+BENCH_SUPPORT := $(patsubst %.c,$(BUILD)/%.o,$(wildcard bench/ops_*.c))
+$(OUT)/bin/bench-%: $(BUILD)/bench/bench_%.o $(BENCH_SUPPORT) $(INTERNAL)
 	@mkdir -p $(@D)
 	@echo "LD   $@"
 	@$(CC) $(BASE_CFLAGS) $(CFLAGS) $^ -o $@ $(LINK) $(TEST_LIBS) $(LIBS)

@@ -199,7 +199,7 @@ section_suite() {
 }
 
 section_limits() {
-    nvcc -std=c++17 -O3 -arch=native -o "$work/gpu_limits" bench/gpu_limits.cu || fail "bench/gpu_limits.cu does not compile"
+    nvcc -std=c++17 -O3 -arch=native -o "$work/gpu_limits" bench/gpu_limits.cu -ldl || fail "bench/gpu_limits.cu does not compile"
     "$work/gpu_limits" > "$work/limits.json" || fail "gpu_limits failed: $(tail -n 1 "$work/limits.json")"
     if "$python" -c 'import torch' 2> /dev/null; then
         "$python" bench/peers/torchvision_gpu.py limits > "$work/limits-torch.json" || echo "no matrix peak from PyTorch"
