@@ -290,7 +290,8 @@ uint16_t half_bits(float value)
 float half_value(uint16_t bits)
 {
     const int exponent = bits >> 10 & 31, fraction = bits & 1023;
-    float size = exponent == 0 ? ldexpf((float)fraction, -24) : ldexpf((float)(fraction + 1024), exponent - 25);
+    float size = exponent == 0 ? ldexpf((float)fraction, -24)
+                               : ldexpf((float)(fraction + 1024), exponent - 25);
     if (exponent == 31)
         size = fraction ? __uint_as_float(0x7fffffff) : __uint_as_float(0x7f800000);
     return bits & 0x8000 ? -size : size;

@@ -161,12 +161,24 @@ static inline void cu_pdl_trigger() {}
 #define __threadfence_block()     __atomic_thread_fence(__ATOMIC_SEQ_CST)
 
 template <typename T, typename V> static inline T atomicAdd(T *p, V v) { return cuemu::fetch_add(p, (T)v); }
-template <typename T, typename V> static inline T atomicSub(T *p, V v) { return cuemu::fetch_add(p, (T)(0 - (T)v)); }
+template <typename T, typename V> static inline T atomicSub(T *p, V v)
+{
+    return cuemu::fetch_add(p, (T)(0 - (T)v));
+}
 template <typename T, typename V> static inline T atomicMax(T *p, V v) { return cuemu::fetch_max(p, (T)v); }
 template <typename T, typename V> static inline T atomicMin(T *p, V v) { return cuemu::fetch_min(p, (T)v); }
-template <typename T, typename V> static inline T atomicOr(T *p, V v) { return __atomic_fetch_or(p, (T)v, __ATOMIC_RELAXED); }
-template <typename T, typename V> static inline T atomicAnd(T *p, V v) { return __atomic_fetch_and(p, (T)v, __ATOMIC_RELAXED); }
-template <typename T, typename V> static inline T atomicExch(T *p, V v) { return __atomic_exchange_n(p, (T)v, __ATOMIC_RELAXED); }
+template <typename T, typename V> static inline T atomicOr(T *p, V v)
+{
+    return __atomic_fetch_or(p, (T)v, __ATOMIC_RELAXED);
+}
+template <typename T, typename V> static inline T atomicAnd(T *p, V v)
+{
+    return __atomic_fetch_and(p, (T)v, __ATOMIC_RELAXED);
+}
+template <typename T, typename V> static inline T atomicExch(T *p, V v)
+{
+    return __atomic_exchange_n(p, (T)v, __ATOMIC_RELAXED);
+}
 template <typename T> static inline T atomicCAS(T *p, T expected, T desired)
 {
     __atomic_compare_exchange_n(p, &expected, desired, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
@@ -219,7 +231,10 @@ static inline float cu_fp16_value(uint16_t bits) { return cuemu::half_value(bits
 #define cu_ldmatrix_x4(r, row)     cuemu::load_matrices((r), (row), 4, false, __LINE__)
 #define cu_ldmatrix_x2(r, row)     cuemu::load_matrices((r), (row), 2, false, __LINE__)
 
-static inline void cu_cp_async16(void *shared, const void *global, int bytes) { cuemu::copy_async(shared, global, bytes); }
+static inline void cu_cp_async16(void *shared, const void *global, int bytes)
+{
+    cuemu::copy_async(shared, global, bytes);
+}
 static inline void cu_cp_async_commit() { cuemu::copy_commit(); }
 template <int COUNT> static inline void cu_cp_async_wait() { cuemu::copy_wait(COUNT); }
 
