@@ -166,7 +166,7 @@ run_tests() { # test programs and scripts
     grep -q '^HAVE_CHECK := 1' build/gpu/features.mk 2> /dev/null || skip "no Check on this machine (GPU_CHECK_DEBS)"
     [ $# -gt 0 ] || fail "no test was built"
     log=$work/$section.out
-    BUILD=build/gpu MODE=gpu JOBS=$tests_at_once CUDA=1 CUEMU=0 MDET_SETUP=0 MDET_TEST_DEVICE=cuda \
+    BUILD=build/gpu MODE=gpu JOBS=$tests_at_once CUDA=1 CUEMU=0 MDET_SETUP=0 \
         sh tools/run_tests.sh "$@" > "$log" 2>&1
     code=$?
     cat "$log"
@@ -202,7 +202,7 @@ section_limits() {
     nvcc -std=c++17 -O3 -arch=native -o "$work/gpu_limits" bench/gpu_limits.cu -ldl || fail "bench/gpu_limits.cu does not compile"
     "$work/gpu_limits" > "$work/limits.json" || fail "gpu_limits failed: $(tail -n 1 "$work/limits.json")"
     if "$python" -c 'import torch' 2> /dev/null; then
-        "$python" bench/peers/torchvision_gpu.py limits > "$work/limits-torch.json" || echo "no matrix peak from PyTorch"
+        "$python" bench/peers/torchvision_gpu.py limits --seconds 2 --out "$work/limits-torch.json" || echo "no matrix peak from PyTorch"
     fi
     json_list "$work/limits.json" "$work/limits-torch.json" > "$data"
     cat "$data"
@@ -255,33 +255,38 @@ section_fps() {
     ! grep -q '^FAILED' "$work/fps.out" || fail "$(grep -c '^FAILED' "$work/fps.out") of md-fps's runs failed"
 }
 
-peer() { # what, short name, more arguments
-    what=$1 short=$2
-    shift 2
+peer() { # what, short name, seconds
+    what=$1 short=$2 seconds=$3
     [ -s "$work/$short.safetensors" ] && [ -s "$work/fps-$short-fp32-1.json" ] || {
         echo "FAILED no weights and detections of $short: section fps makes them" && return
     }
-    "$python" bench/peers/torchvision_gpu.py "$what" --weights "$work/$short.safetensors" \
-        --json "$work/fps-$short-fp32-1.json" --ours "$work/fps-$short-bf16-1.json" "$@" > "$work/$what-$short.json" ||
-        echo "FAILED $what $short"
-    cat "$work/$what-$short.json"
+    rm -f "$work/$what-$short.json"
+    # What is cut short leaves the figures that it has.
+    timeout -k 5 "$seconds" "$python" bench/peers/torchvision_gpu.py "$what" --weights "$work/$short.safetensors" \
+        --json "$work/fps-$short-fp32-1.json" --ours "$work/fps-$short-bf16-1.json" --out "$work/$what-$short.json" ||
+        echo "FAILED $what $short (status $?)"
     json_list "$work/$what"-*.json > "$data"
 }
 
 section_peer() {
     need_torch
-    for short in X101 R50; do
-        peer eager "$short"
-    done > "$work/peer.out" 2>&1
+    {
+        peer eager X101 $((box * 5 / 10))
+        peer eager R50 $((box * 3 / 10))
+    } > "$work/peer.out" 2>&1
     cat "$work/peer.out"
-    "$python" bench/peers/torchvision_gpu.py tail > "$work/eager-tail.json" || echo "FAILED tail" >> "$work/peer.out"
+    timeout -k 5 $((box / 6)) "$python" bench/peers/torchvision_gpu.py tail --seconds 1 --out "$work/eager-tail.json" ||
+        echo "FAILED tail" >> "$work/peer.out"
     json_list "$work"/eager-*.json > "$data"
     ! grep -q '^FAILED' "$work/peer.out" || fail "$(grep -m 1 '^FAILED' "$work/peer.out")"
 }
 
 section_compile() {
     need_torch
-    peer compile X101 > "$work/compile.out" 2>&1
+    # What was compiled is kept for another run on this machine.
+    TORCHINDUCTOR_CACHE_DIR=$(pwd)/build/gpu/inductor TRITON_CACHE_DIR=$(pwd)/build/gpu/triton
+    export TORCHINDUCTOR_CACHE_DIR TRITON_CACHE_DIR
+    peer compile X101 $((box - 8)) > "$work/compile.out" 2>&1
     cat "$work/compile.out"
     ! grep -q '^FAILED' "$work/compile.out" || fail "$(grep -m 1 '^FAILED' "$work/compile.out")"
 }
@@ -291,11 +296,11 @@ section_layers() {
     code=0
     for batch in 1 8; do
         [ -s "$work/ops-$batch.json" ] || continue
-        "$python" bench/peers/torchvision_gpu.py layers --ops "$work/ops-$batch.json" > "$work/layers-$batch.json" || code=1
+        timeout -k 5 $((box / 2 - 3)) "$python" bench/peers/torchvision_gpu.py layers --seconds 0.5 --ops "$work/ops-$batch.json" \
+            --out "$work/layers-$batch.json" || code=1
     done
     json_list "$work"/layers-*.json > "$data"
     [ -s "$work/layers-1.json" ] || fail "no figures of bench-ops: section ops makes them"
-    cat "$work"/layers-*.txt 2> /dev/null
     [ $code -eq 0 ] || fail "a shape failed in PyTorch"
 }
 
@@ -380,6 +385,7 @@ use_wheels() {
 
 if [ -n "$section" ]; then
     data=$work/$section.json
+    box=${GPU_CHECK_BOX:-60} # the seconds it has
     "section_$section"
     exit $?
 fi
@@ -416,7 +422,7 @@ run_section() { # name, seconds
         return
     fi
     start=$(date +%s)
-    timeout -k 10 "$box" sh "$0" --section "$1" > "$work/$1.log" 2>&1
+    GPU_CHECK_BOX=$box timeout -k 10 "$box" sh "$0" --section "$1" > "$work/$1.log" 2>&1
     code=$?
     reason=$(grep -v '^[[:space:]]*$' "$work/$1.log" | tail -n 1 | cut -c1-300)
     case $code in

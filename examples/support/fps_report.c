@@ -64,13 +64,20 @@ static md_status gather(struct figures *f, struct fps_job *job)
     return MD_OK;
 }
 
+static const char *precision(const struct fps_job *job)
+{
+    static const char *const names[] = {
+        [MD_FP32] = "fp32", [MD_TF32] = "tf32", [MD_BF16] = "bf16", [MD_FP16] = "fp16"};
+    return names[job->cli->precision];
+}
+
 static void print_table(const struct fps_job *job, const struct figures *f)
 {
     const struct fps_arguments *a = job->a;
-    printf("%s on %s, %dx%d, batch %d, fp32, %zu %s after %d for warmth\n",
+    printf("%s on %s, %dx%d, batch %d, %s, %zu %s after %d for warmth\n",
            a->weights ? a->weights : "synthetic weights", md_context_device(job->context),
-           a->height, a->width, a->batch, job->whole.count, a->train ? "training steps" : "runs",
-           a->warmup);
+           a->height, a->width, a->batch, precision(job), job->whole.count,
+           a->train ? "training steps" : "runs", a->warmup);
     printf("%-12s %9s %9s %9s %9s %9s   ms\n", "stage", "mean", "min", "p50", "p95", "p99");
     if (!a->train) {
         summary_print(&f->preprocess, "preprocess", stdout);
@@ -134,8 +141,8 @@ static void write_json(FILE *out, const struct fps_job *job, const struct figure
     const struct fps_arguments *a = job->a;
     fprintf(out, "{\n  \"program\": \"md-fps %s\",\n  \"build\": \"%s\",\n", md_version_string(),
             md_build_info());
-    fprintf(out, "  \"mode\": \"%s\",\n  \"device\": \"%s\",\n  \"dtype\": \"fp32\",\n",
-            a->train ? "train" : "infer", md_context_device(job->context));
+    fprintf(out, "  \"mode\": \"%s\",\n  \"device\": \"%s\",\n  \"dtype\": \"%s\",\n",
+            a->train ? "train" : "infer", md_context_device(job->context), precision(job));
     fprintf(out, "  \"height\": %d,\n  \"width\": %d,\n  \"batch\": %d,\n  \"iterations\": %zu,\n",
             a->height, a->width, a->batch, job->whole.count);
     summary_json(&f->whole, "seconds", out);
