@@ -279,6 +279,8 @@ uint16_t half_bits(float value)
     int exponent;
     if (std::isnan(value))
         return 0x7fff;
+    if (size == 0)
+        return sign;
     if (size >= 65520.0f)
         return sign | 0x7c00;
     frexpf(size, &exponent);

@@ -33,6 +33,8 @@ uint16_t half_from_float(float value)
     const float size = fabsf(value);
     if (isnan(value))
         return sign | 0x7e00;
+    if (size == 0) /* frexp's exponent of it is no small one */
+        return sign;
     if (size >= 65520.0f) /* half way from the largest to what would be next */
         return sign | 0x7c00;
     int exponent;
