@@ -132,6 +132,11 @@ $(BUILD)/bench/md_%.o: CPPFLAGS += -Iexamples
 PROGRAM_SUPPORT := $(patsubst %.c,$(BUILD)/%.o,$(wildcard examples/support/*.c))
 
 TEST_SRC := $(sort $(wildcard tests/*/test_*.c) $(wildcard tests/*/*/test_*.c))
+# Tests of kernels call launchers: on the emulated device, or with MODE=gpu on the real one.
+ifeq ($(HAVE_CUEMU)$(filter gpu,$(MODE)),0)
+TEST_SRC := $(filter-out tests/kernels/%,$(TEST_SRC))
+endif
+$(BUILD)/tests/kernels/%: private CPPFLAGS += -I. $(if $(filter gpu,$(MODE)),$(CUDA_CPPFLAGS),-Itests/cuemu/include)
 TESTS    := $(TEST_SRC:tests/%.c=$(BUILD)/tests/%)
 TEST_SCRIPTS := $(sort $(wildcard tests/*/test_*.sh))
 TEST_SUPPORT := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/support/*.c))
@@ -234,10 +239,6 @@ $(foreach p,$(PROGRAM_SRC),$(eval $(call program,$(p))))
 
 # They look inside, so they are no programs of the API.
 bench: $(OUT)/bin/bench-ops $(OUT)/bin/bench-eval
-ifneq ($(and $(BACKEND_THERE),$(filter 1,$(HAVE_CUDA) $(HAVE_CUEMU))),)
-bench: $(OUT)/bin/bench-engines
-endif
-$(BUILD)/bench/bench_engines.o: CPPFLAGS += -I. $(if $(filter 1,$(HAVE_CUEMU)),-Itests/cuemu/include,$(CUDA_CPPFLAGS))
 BENCH_SUPPORT := $(patsubst %.c,$(BUILD)/%.o,$(wildcard bench/ops_*.c))
 $(OUT)/bin/bench-%: $(BUILD)/bench/bench_%.o $(BENCH_SUPPORT) $(INTERNAL)
 	@mkdir -p $(@D)
