@@ -239,6 +239,10 @@ $(foreach p,$(PROGRAM_SRC),$(eval $(call program,$(p))))
 
 # They look inside, so they are no programs of the API.
 bench: $(OUT)/bin/bench-ops $(OUT)/bin/bench-eval
+ifneq ($(and $(BACKEND_THERE),$(filter 1,$(HAVE_CUDA) $(HAVE_CUEMU))),)
+bench: $(OUT)/bin/bench-engines
+endif
+$(BUILD)/bench/bench_engines.o: CPPFLAGS += -I. $(if $(filter 1,$(HAVE_CUEMU)),-Itests/cuemu/include,$(CUDA_CPPFLAGS))
 BENCH_SUPPORT := $(patsubst %.c,$(BUILD)/%.o,$(wildcard bench/ops_*.c))
 $(OUT)/bin/bench-%: $(BUILD)/bench/bench_%.o $(BENCH_SUPPORT) $(INTERNAL)
 	@mkdir -p $(@D)

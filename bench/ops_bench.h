@@ -43,6 +43,17 @@ md_status bench_random(struct bench *bench, struct tensor *out, enum tensor_type
 md_status bench_upload(struct bench *bench, struct tensor *out, enum tensor_type type, struct shape shape,
                        const void *values);
 
+/* A convolution or product of X-101 at 800 x 1344, batch 1. */
+struct bench_row {
+    const char *name;
+    int count;         /* in one forward pass */
+    int h, w, c, o, k; /* k 0: matrix product of h rows */
+    struct conv_geometry geometry;
+    bool residual, relu;
+};
+extern const struct bench_row bench_rows[];
+extern const size_t bench_row_count;
+
 void bench_layers(struct bench *bench); /* ops_layers.c: convolutions and products of X-101 */
 void bench_maps(struct bench *bench);   /* ops_maps.c: images, pooling, sums of the pyramid */
 void bench_tail(struct bench *bench);   /* ops_tail.c: proposals, rois, detections */

@@ -4,15 +4,7 @@
 #include "core/error.h"
 #include "ops_bench.h"
 
-struct row {
-    const char *name;
-    int count;         /* in one forward pass */
-    int h, w, c, o, k; /* k 0: matrix product of h rows */
-    struct conv_geometry geometry;
-    bool residual, relu;
-};
-
-static const struct row rows[] = {
+const struct bench_row bench_rows[] = {
     {"stem 7x7/2", 1, 800, 1344, 3, 64, 7, {2, 3, 1}, false, true},
     {"res2.0 shortcut 1x1 64-256", 1, 200, 336, 64, 256, 1, {1, 0, 1}, false, false},
     {"res2.0 conv1 1x1 64-256", 1, 200, 336, 64, 256, 1, {1, 0, 1}, false, true},
@@ -52,6 +44,7 @@ static const struct row rows[] = {
     {"fc2 1000 x 1024-1024", 1, 1000, 1, 1024, 1024, 0, {1, 0, 1}, false, true},
     {"deltas 1000 x 1024-320", 1, 1000, 1, 1024, 320, 0, {1, 0, 1}, false, false},
 };
+const size_t bench_row_count = sizeof bench_rows / sizeof bench_rows[0];
 
 struct set {
     struct tensor in, out, residual, in_grad, weight_grad, bias_grad;
@@ -64,7 +57,7 @@ enum pass { FORWARD, BACKWARD_INPUT, BACKWARD_WEIGHT, PASSES };
 
 struct layer {
     struct bench *bench;
-    struct row row; /* of the size and batch that are timed */
+    struct bench_row row; /* of the size and batch that are timed */
     int out_height, out_width;
     enum pass pass;
     struct set sets[MOST_SETS];
@@ -73,18 +66,18 @@ struct layer {
 
 static struct shape in_shape(const struct layer *layer)
 {
-    const struct row *r = &layer->row;
+    const struct bench_row *r = &layer->row;
     return r->k ? SHAPE(layer->bench->batch, r->h, r->w, r->c) : SHAPE(r->h, r->c);
 }
 
 static struct shape out_shape(const struct layer *layer)
 {
-    const struct row *r = &layer->row;
+    const struct bench_row *r = &layer->row;
     return r->k ? SHAPE(layer->bench->batch, layer->out_height, layer->out_width, r->o)
                 : SHAPE(r->h, r->o);
 }
 
-static struct shape weight_shape(const struct row *r)
+static struct shape weight_shape(const struct bench_row *r)
 {
     return r->k ? SHAPE(r->o, r->k, r->k, r->c / r->geometry.groups) : SHAPE(r->o, r->c);
 }
@@ -93,7 +86,7 @@ static md_status set_create(struct set *set, struct layer *layer)
 {
     md_status st = MD_OK;
     struct bench *b = layer->bench;
-    const struct row *row = &layer->row;
+    const struct bench_row *row = &layer->row;
     const enum tensor_type type = b->stream->device->activations;
     TRY(bench_random(b, &set->in, type, in_shape(layer)));
     TRY(bench_random(b, &set->out, type, out_shape(layer)));
@@ -136,7 +129,7 @@ static md_status run_layer(void *state, int set)
     struct layer *layer = state;
     struct set *s = &layer->sets[set];
     struct stream *stream = layer->bench->stream;
-    const struct row *row = &layer->row;
+    const struct bench_row *row = &layer->row;
     if (row->k == 0)
         return run_product(layer, s);
     if (layer->pass == FORWARD)
@@ -159,11 +152,11 @@ static void run_passes(struct bench *bench, struct layer *layer, struct bench_ca
     }
 }
 
-static void bench_layer(struct bench *bench, const struct row *row)
+static void bench_layer(struct bench *bench, const struct bench_row *row)
 {
     md_status st = MD_OK;
     struct layer layer = {.bench = bench, .row = *row};
-    struct row *r = &layer.row;
+    struct bench_row *r = &layer.row;
     const struct conv_geometry *g = &r->geometry;
     char shape[256];
     if (r->k) {
@@ -201,7 +194,7 @@ fail:
 
 void bench_layers(struct bench *bench)
 {
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
-        if (bench_wants(bench, rows[i].name))
-            bench_layer(bench, &rows[i]);
+    for (size_t i = 0; i < bench_row_count; i++)
+        if (bench_wants(bench, bench_rows[i].name))
+            bench_layer(bench, &bench_rows[i]);
 }

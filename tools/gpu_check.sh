@@ -30,7 +30,8 @@ limits:60:copy bandwidth, tensor peak, gaps in a graph with and without programm
 fps:120:md-fps for R-50 and X-101, bf16 at batch 1 and 8, and fp32, tf32 and fp16 at batch 1
 peer:110:torchvision, eager bf16 channels_last, same weights and images; boxes compared; NMS, RoIAlign
 ops:80:bench-ops, each primitive and its share of the roofline
-layers:60:the same convolutions and products by cuDNN and cuBLAS through PyTorch
+layers:60:the same convolutions and products by cuDNN and cuBLASLt through PyTorch
+engines:80:every engine of cuDNN and cuBLASLt for shapes of X-101, timed
 sanitize:110:compute-sanitizer memcheck, racecheck, initcheck, synccheck over the tests of kernels
 compile:150:torchvision under torch.compile
 suite:150:the rest of the suite'
@@ -304,6 +305,16 @@ section_layers() {
     [ $code -eq 0 ] || fail "a shape failed in PyTorch"
 }
 
+section_engines() {
+    need_program bench-engines
+    code=0
+    for run in '1: w' '8: w' '1:3x3 256' '1:conv3'; do # grouped ones first
+        "$bin/bench-engines" bf16 "${run%%:*}" "${run#*:}" $((box / 6)) > "$work/engines-${run%%:*}-$(echo "${run#*:}" | tr -d ' ').json" || code=1
+    done
+    json_list "$work"/engines-*.json > "$data"
+    [ $code -eq 0 ] || fail "bench-engines failed"
+}
+
 sanitizer() {
     for candidate in "$(command -v compute-sanitizer)" /usr/local/cuda/bin/compute-sanitizer \
         /usr/local/cuda/compute-sanitizer/compute-sanitizer /opt/nvidia/*/compute-sanitizer; do
@@ -352,6 +363,9 @@ use_debs() {
     mkdir -p "$prefix"
     for deb in "$folder"/*.deb; do
         dpkg -x "$deb" "$prefix" || echo "gpu_check: $deb cannot be unpacked" >&2
+    done
+    find "$prefix" -type l -lname '/*' | while read -r link; do # they mean a place below the prefix
+        ln -sfn "$prefix$(readlink "$link")" "$link"
     done
     for triplet in "" "/$(uname -m)-linux-gnu"; do
         add_path CPATH "$prefix/usr/include$triplet"
