@@ -175,7 +175,7 @@ $(INTERNAL): $(INTERNAL_OBJ) $(BUILD)/sources.txt
 # ---- kernels: by nvcc for the device, by g++ for the emulated one ---------------------------
 
 # Exactness: products and sums contract only where a kernel says so. See docs/kernels.md.
-NVCC_FLAGS := -std=c++17 -O3 --fmad=false -Ikernels -Xcompiler -fPIC,-fvisibility=hidden,-Wall,-Wextra -Werror all-warnings
+NVCC_FLAGS := -std=c++17 -O3 --fmad=false -Ikernels -Ilib -Xcompiler -fPIC,-fvisibility=hidden,-Wall,-Wextra -Werror all-warnings
 
 $(BUILD)/kernels/%.o: kernels/%.cu $(FEATURES)
 	@mkdir -p $(@D)
@@ -193,7 +193,7 @@ kernels-all:
 	@sh tools/kernel_budget.sh build/kernels-all/kernels
 kernel-objects: $(KERNEL_SRC:%.cu=$(BUILD)/%.o)
 
-CUEMU_FLAGS := -std=c++17 -DMD_CUEMU=1 -Ikernels -Itests/cuemu -Itests/cuemu/include -ffp-contract=off -fPIC \
+CUEMU_FLAGS := -std=c++17 -DMD_CUEMU=1 -Ikernels -Ilib -Itests/cuemu -Itests/cuemu/include -ffp-contract=off -fPIC \
                -fvisibility=hidden -pthread -Wall -Wextra -Wno-unknown-pragmas -Werror $(CFLAGS_$(MODE)) $(FEATURE_CFLAGS)
 
 define emulate

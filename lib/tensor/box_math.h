@@ -2,8 +2,8 @@
  *
  * Which boxes survive, match or change level is decided by comparing float32 numbers. So these are
  * float32 operations in a fixed order, without contraction; the devices agree bit for bit wherever
- * expf, logf and log2f do. The host backends include this file. A CUDA kernel writes the same
- * operations in the same order, compiled without -use_fast_math and with -fmad=false. */
+ * expf, logf and log2f do. The backends of the host include this file, and so do the CUDA kernels,
+ * compiled without contraction and with IEEE division (kernels/boxes.cuh). */
 #ifndef TENSOR_BOX_MATH_H
 #define TENSOR_BOX_MATH_H
 
@@ -11,11 +11,15 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#ifndef BOX_FUNCTION
+#define BOX_FUNCTION static inline
+#endif
+
 #define BOX_MAX_LOG_SCALE                                                                          \
     4.135166556742356f /* ln(1000/16): decoded sides grow 62.5 times at most */
 
 /* The anchor of a cell at place (x, y) of a map. */
-static inline void box_anchor(float anchor[4], const float cell[4], float stride, float offset, int x,
+BOX_FUNCTION void box_anchor(float anchor[4], const float cell[4], float stride, float offset, int x,
                               int y)
 {
     const float shift_x = (offset + (float)x) * stride, shift_y = (offset + (float)y) * stride;
@@ -25,13 +29,13 @@ static inline void box_anchor(float anchor[4], const float cell[4], float stride
     anchor[3] = cell[3] + shift_y;
 }
 
-static inline float box_area(const float b[4])
+BOX_FUNCTION float box_area(const float b[4])
 {
     return (b[2] - b[0]) * (b[3] - b[1]);
 }
 
 /* A negative overlap counts as 0; NaN does too. */
-static inline float box_intersection(const float a[4], const float b[4])
+BOX_FUNCTION float box_intersection(const float a[4], const float b[4])
 {
     float width = (a[2] < b[2] ? a[2] : b[2]) - (a[0] > b[0] ? a[0] : b[0]);
     float height = (a[3] < b[3] ? a[3] : b[3]) - (a[1] > b[1] ? a[1] : b[1]);
@@ -39,21 +43,21 @@ static inline float box_intersection(const float a[4], const float b[4])
 }
 
 /* As torchvision's NMS: 0/0 is NaN, which is above no threshold. */
-static inline float box_iou_nms(const float a[4], const float b[4])
+BOX_FUNCTION float box_iou_nms(const float a[4], const float b[4])
 {
     float intersection = box_intersection(a, b);
     return intersection / (box_area(a) + box_area(b) - intersection);
 }
 
 /* As Detectron2's pairwise_iou: 0 without intersection. */
-static inline float box_iou_match(const float a[4], const float b[4])
+BOX_FUNCTION float box_iou_match(const float a[4], const float b[4])
 {
     float intersection = box_intersection(a, b);
     return intersection > 0 ? intersection / (box_area(a) + box_area(b) - intersection) : 0;
 }
 
 /* The deltas that move `source` onto `target`. */
-static inline void box_encode(float deltas[4], const float source[4], const float target[4],
+BOX_FUNCTION void box_encode(float deltas[4], const float source[4], const float target[4],
                               const float weights[4])
 {
     float width = source[2] - source[0], height = source[3] - source[1];
@@ -67,7 +71,7 @@ static inline void box_encode(float deltas[4], const float source[4], const floa
 }
 
 /* `source` moved by deltas; NaN stays NaN. */
-static inline void box_decode(float box[4], const float source[4], const float deltas[4],
+BOX_FUNCTION void box_decode(float box[4], const float source[4], const float deltas[4],
                               const float weights[4])
 {
     float width = source[2] - source[0], height = source[3] - source[1];
@@ -83,18 +87,18 @@ static inline void box_decode(float box[4], const float source[4], const float d
     box[3] = new_y + 0.5f * new_height;
 }
 
-static inline bool box_is_finite(const float box[4])
+BOX_FUNCTION bool box_is_finite(const float box[4])
 {
     return isfinite(box[0]) && isfinite(box[1]) && isfinite(box[2]) && isfinite(box[3]);
 }
 
-static inline float box_clamp(float value, float limit)
+BOX_FUNCTION float box_clamp(float value, float limit)
 {
     return value < 0 ? 0 : value > limit ? limit : value;
 }
 
 /* size: height, width */
-static inline void box_clip(float box[4], const int32_t size[2])
+BOX_FUNCTION void box_clip(float box[4], const int32_t size[2])
 {
     box[0] = box_clamp(box[0], (float)size[1]);
     box[1] = box_clamp(box[1], (float)size[0]);
@@ -104,7 +108,7 @@ static inline void box_clip(float box[4], const int32_t size[2])
 
 /* Whether an entry (a, at i) comes before (b, at j): larger value first, then lower index; NaN
  * ranks below everything. A total order. */
-static inline bool score_before(float a, int64_t i, float b, int64_t j)
+BOX_FUNCTION bool score_before(float a, int64_t i, float b, int64_t j)
 {
     if (isnan(a) || isnan(b))
         return isnan(a) == isnan(b) ? i < j : isnan(b);
@@ -115,7 +119,7 @@ static inline bool score_before(float a, int64_t i, float b, int64_t j)
 
 /* Index of the level that pools `box`: floor(canonical_level + log2(sqrt(area) / canonical_size)),
  * clamped. The sum is rounded to float32 before the floor, which lifts a side of 111.99999 to 112. */
-static inline int roi_level(const float box[4], float canonical_size, int canonical_level,
+BOX_FUNCTION int roi_level(const float box[4], float canonical_size, int canonical_level,
                             int min_level, int levels)
 {
     float size = sqrtf(box_area(box));
@@ -135,7 +139,7 @@ struct roi_axis {
     int grid;
 };
 
-static inline struct roi_axis roi_axis(float low, float high, float scale, int pooled,
+BOX_FUNCTION struct roi_axis roi_axis(float low, float high, float scale, int pooled,
                                        int sampling_ratio)
 {
     struct roi_axis axis;
@@ -148,7 +152,7 @@ static inline struct roi_axis roi_axis(float low, float high, float scale, int p
 }
 
 /* Where sample `sample` of cell `cell` is. */
-static inline float roi_axis_at(struct roi_axis axis, int cell, int sample)
+BOX_FUNCTION float roi_axis_at(struct roi_axis axis, int cell, int sample)
 {
     return axis.start + (float)cell * axis.cell +
            ((float)sample + 0.5f) * axis.cell / (float)axis.grid;
@@ -161,7 +165,7 @@ struct bilinear_axis {
     bool inside; /* of [-1, size]; a sample outside counts as 0 */
 };
 
-static inline struct bilinear_axis bilinear_axis(float at, int64_t size)
+BOX_FUNCTION struct bilinear_axis bilinear_axis(float at, int64_t size)
 {
     struct bilinear_axis axis = {0, 0, 0, 0, at >= -1 && at <= (float)size && size > 0};
     if (!axis.inside)
