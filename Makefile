@@ -116,7 +116,7 @@ INTERNAL_OBJ := $(LIB_OBJ)
 ifeq ($(HAVE_CUEMU),1)
 EMULATED := $(BUILD)/cuemu
 EMULATED_OBJ := $(patsubst %,$(EMULATED)/%.o,$(basename $(BACKEND_THERE:%=lib/backend/registry.c) $(CUDA_SRC) $(KERNEL_SRC) \
-                $(wildcard tests/cuemu/*.c tests/cuemu/*.cc tests/cuemu/*.cu)))
+                $(wildcard tests/cuemu/*.c tests/cuemu/*.cc tests/cuemu/*.cu) tests/support/half.c))
 INTERNAL_OBJ := $(filter-out $(BACKEND_THERE:%=$(BUILD)/lib/backend/registry.o) $(BUILD)/lib/backend/cuda/% $(KERNEL_OBJ),$(LIB_OBJ)) \
                 $(EMULATED_OBJ)
 TEST_LIBS := -lstdc++

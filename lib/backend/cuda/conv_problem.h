@@ -18,10 +18,11 @@ enum conv_flag {
 struct conv_problem {
     int64_t          n, h, w, c, o; /* h and w of the input */
     int              kh, kw, stride, pad, groups;
-    enum tensor_type in, out; /* weights have the type of `in`; a residual that of `out` */
-    unsigned         flags;
+    int              alignment; /* bytes: of where in, residual and out begin; at most 64 */
+    enum tensor_type in, out;   /* weights have the type of `in`; a residual that of `out` */
+    uint64_t         flags;
 };
-_Static_assert(sizeof(struct conv_problem) == 5 * 8 + 8 * 4, "padding would be compared");
+_Static_assert(sizeof(struct conv_problem) == 6 * 8 + 8 * 4, "padding would be compared");
 
 static inline int64_t conv_problem_height(const struct conv_problem *p)
 {
@@ -46,7 +47,7 @@ static inline bool conv_problem_is_product(const struct conv_problem *p)
 }
 
 enum { CONV_PROBLEM_TEXT = 256 };
-/* "bf16 1x200x336x64 -> bf16 256, 3x3 stride 1 pad 1 groups 1, bias relu"; different problems
+/* "bf16 1x200x336x64 -> bf16 256, 3x3 stride 1 pad 1 groups 1 align 64, bias relu"; different problems
  * have different texts. */
 const char *conv_problem_text(const struct conv_problem *problem, char text[CONV_PROBLEM_TEXT]);
 
