@@ -1,0 +1,108 @@
+/* weights.c - a weight as the kernels read it: folded, in the type of the activations, and kept. */
+#include "backend/cuda/weights.h"
+
+#include "backend/cuda/cuda.h"
+#include "core/error.h"
+
+/* One block: the folded value, then the bias in the same type. */
+struct op_cache {
+    void *memory;
+    size_t bytes, bias_at;
+    uint64_t version;
+    bool valid; /* holds `version` */
+};
+
+enum { PART_ALIGNMENT = 256 };
+
+/* The weight's own memory serves as it is. */
+static bool needs_no_copy(const struct device *device, const struct weight *weight)
+{
+    return device->activations == TENSOR_F32 && !tensor_given(&weight->scale);
+}
+
+static md_status make_room(struct device *device, struct weight *weight)
+{
+    md_status st = MD_OK;
+    struct op_cache *cache = NULL;
+    if (weight->cache)
+        return MD_OK;
+    const size_t element = tensor_type_bytes(device->activations);
+    const size_t value = (size_t)tensor_count(&weight->value) * element;
+    const size_t bias = (size_t)tensor_count(&weight->bias) * element;
+    TRY(memory_zeroed(device->memory, &cache, 1, sizeof *cache));
+    cache->bias_at = (value + PART_ALIGNMENT - 1) / PART_ALIGNMENT * PART_ALIGNMENT;
+    cache->bytes = cache->bias_at + bias;
+    TRY(device->backend->alloc(device, &cache->memory, cache->bytes));
+    weight->cache = cache;
+    return MD_OK;
+fail:
+    memory_free(device->memory, cache);
+    return st;
+}
+
+/* Other streams may read the copy as soon as the lock is free, so it is waited for: once a version. */
+static md_status fold(struct stream *stream, struct weight *weight)
+{
+    md_status st = MD_OK;
+    struct device *device = stream->device;
+    struct op_cache *cache = weight->cache;
+    const enum launch_type type = cuda_type(device->activations);
+    const int64_t rows = weight->value.shape.dims[0];
+    const float *scale = tensor_given(&weight->scale) ? weight->scale.data : NULL;
+    cudaStream_t raw = cuda_raw(stream);
+    cache->valid = false;
+    TRY(cuda_check(device,
+                   launch_fold_weight(cache->memory, type, weight->value.data, scale, rows,
+                                      tensor_count(&weight->value) / rows, raw),
+                   "folding a weight"));
+    if (tensor_given(&weight->bias))
+        TRY(cuda_check(device,
+                       launch_fold_weight((char *)cache->memory + cache->bias_at, type,
+                                          weight->bias.data, NULL, rows, 1, raw),
+                       "folding a bias"));
+    TRY(cuda_check(device, cudaStreamSynchronize(raw), "folding a weight"));
+    cache->version = *weight->version;
+    cache->valid = true;
+fail:
+    return st;
+}
+
+static md_status get_locked(struct folded_weight *out, struct stream *stream, struct weight *weight)
+{
+    md_status st = MD_OK;
+    const bool ready =
+        weight->cache && weight->cache->valid && weight->cache->version == *weight->version;
+    if (!ready && cuda_stream_of(stream)->recording)
+        return ERROR(MD_EUNSUPPORTED, "a weight has changed; run once before recording");
+    if (!ready) {
+        TRY(make_room(stream->device, weight));
+        TRY(fold(stream, weight));
+    }
+    out->value = weight->cache->memory;
+    if (out->bias)
+        out->narrow_bias = (const char *)weight->cache->memory + weight->cache->bias_at;
+fail:
+    return st;
+}
+
+md_status weights_get(struct folded_weight *out, struct stream *stream, struct weight *weight)
+{
+    struct device *device = stream->device;
+    const float *bias = tensor_given(&weight->bias) ? weight->bias.data : NULL;
+    *out = (struct folded_weight){weight->value.data, bias, bias};
+    if (needs_no_copy(device, weight))
+        return MD_OK;
+    pthread_mutex_lock(&device->lock);
+    md_status st = get_locked(out, stream, weight);
+    pthread_mutex_unlock(&device->lock);
+    return st;
+}
+
+void cuda_weight_release(struct device *device, struct weight *weight)
+{
+    if (!weight->cache)
+        return;
+    device->backend->free(device, weight->cache->memory, weight->cache->bytes);
+    memory_free(device->memory, weight->cache);
+    weight->cache = NULL;
+}
