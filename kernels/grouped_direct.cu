@@ -11,7 +11,7 @@
  *           the residual.
  * Bound     loads from L1, two for each 4 multiply-adds of a warp at best. Meant as what always
  *           works, not as the fast way.
- * Checked   tests/kernels/test_grouped_conv.c against sums in double precision. */
+ * Checked   tests/kernels/test_grouped_direct.c against sums in double precision. */
 #include "common.cuh"
 
 namespace
