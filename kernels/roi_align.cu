@@ -120,7 +120,7 @@ static __device__ void pool_by_samples(float sum[VECTOR], const T *map, const st
 }
 
 template <typename T, int VECTOR>
-static __global__ void __launch_bounds__(THREADS) roi_align_kernel(struct launch_roi_align a)
+static __global__ void __launch_bounds__(THREADS, 3) roi_align_kernel(struct launch_roi_align a)
 {
     typedef cu_vector<T, VECTOR> vector;
     cu_pdl_wait();
