@@ -54,6 +54,16 @@ budget 'x.cu conv_k 40 2048'
 printf 'not a report' > "$work/build/old.ptxas"
 expect_ok "a report without its source" check
 
+in_the_table() { # docs/kernels.md
+    lost=0
+    while read -r file kernel rest; do
+        case $file in \#*) continue ;; esac
+        grep -q "^| .*$kernel.* | $file |" docs/kernels.md || { echo "docs/kernels.md: no row of $kernel, $file" && lost=1; }
+    done < kernels/budget.txt
+    return $lost
+}
+expect_ok "each kernel has its row in docs/kernels.md" in_the_table
+
 if ls "${BUILD:-build/release}"/kernels/*.ptxas > /dev/null 2>&1; then
     expect_ok "the kernels of this build" sh tools/kernel_budget.sh "${BUILD:-build/release}/kernels"
 else
