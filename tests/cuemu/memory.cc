@@ -279,6 +279,8 @@ cudaError_t cudaDeviceSynchronize(void)
 {
     guard lock(shared_state().lock);
     shared_state().counts.waits++;
+    for (CUstream_st *stream : shared_state().streams)
+        run_all(stream);
     return answer(cudaSuccess);
 }
 

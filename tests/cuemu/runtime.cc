@@ -118,6 +118,7 @@ cudaError_t cudaStreamCreateWithFlags(cudaStream_t *stream, unsigned)
     if (shared_state().sticky != cudaSuccess)
         return answer(cudaSuccess);
     *stream = new CUstream_st;
+    shared_state().streams.insert(*stream);
     return answer(cudaSuccess);
 }
 
@@ -125,6 +126,7 @@ cudaError_t cudaStreamDestroy(cudaStream_t stream)
 {
     guard lock(shared_state().lock);
     run_all(stream);
+    shared_state().streams.erase(stream);
     delete stream;
     return answer(cudaSuccess);
 }

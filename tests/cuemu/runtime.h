@@ -55,6 +55,7 @@ struct state {
     struct cuemu_counts counts = {};
     struct cuemu_faults faults = {0, 0, 0, -1, 0, 0};
     cudaError_t sticky = cudaSuccess; /* a kernel's fault: nothing works any more */
+    std::set<CUstream_st *> streams;
 };
 
 struct state &shared_state();

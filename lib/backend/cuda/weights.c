@@ -102,6 +102,8 @@ void cuda_weight_release(struct device *device, struct weight *weight)
 {
     if (!weight->cache)
         return;
+    (void)cudaSetDevice(device->index);
+    (void)cudaDeviceSynchronize(); /* what is queued may still read it */
     device->backend->free(device, weight->cache->memory, weight->cache->bytes);
     memory_free(device->memory, weight->cache);
     weight->cache = NULL;
