@@ -134,9 +134,9 @@ PROGRAM_SUPPORT := $(patsubst %.c,$(BUILD)/%.o,$(wildcard examples/support/*.c))
 TEST_SRC := $(sort $(wildcard tests/*/test_*.c) $(wildcard tests/*/*/test_*.c))
 # Tests of kernels call launchers: on the emulated device, or with MODE=gpu on the real one.
 ifeq ($(HAVE_CUEMU)$(filter gpu,$(MODE)),0)
-TEST_SRC := $(filter-out tests/kernels/%,$(TEST_SRC))
+TEST_SRC := $(filter-out tests/kernels/% tests/backend/test_cuda%,$(TEST_SRC))
 endif
-$(BUILD)/tests/kernels/%: private CPPFLAGS += -I. $(if $(filter gpu,$(MODE)),$(CUDA_CPPFLAGS),-Itests/cuemu/include)
+$(BUILD)/tests/kernels/% $(BUILD)/tests/backend/test_cuda%: private CPPFLAGS += -I. $(if $(filter gpu,$(MODE)),$(CUDA_CPPFLAGS),-Itests/cuemu/include)
 TESTS    := $(TEST_SRC:tests/%.c=$(BUILD)/tests/%)
 TEST_SCRIPTS := $(sort $(wildcard tests/*/test_*.sh))
 TEST_SUPPORT := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/support/*.c))
@@ -259,7 +259,7 @@ $(BUILD)/tests/%: tests/%.c $(TEST_SUPPORT) $(INTERNAL)
 
 # A script that runs make must find the same configuration.
 PATIENCE ?= $(if $(filter asan tsan cov,$(MODE)),8,1)# times the seconds that a case may take
-RUN_TESTS = CK_TIMEOUT_MULTIPLIER=$(PATIENCE) \
+RUN_TESTS = CK_TIMEOUT_MULTIPLIER=$(PATIENCE) MDET_PLAN_CACHE=0 \
             CC="$(CC)" CFLAGS="$(CFLAGS)" LDFLAGS="$(LDFLAGS)" MODE=$(MODE) ONEDNN=$(ONEDNN) OPENMP=$(OPENMP) \
             JPEG=$(JPEG) PNG=$(PNG) EXPAT=$(EXPAT) CUDA=$(CUDA) CUEMU=$(CUEMU) JOBS=$(JOBS) BUILD=$(BUILD) sh tools/run_tests.sh
 
