@@ -175,7 +175,9 @@ $(INTERNAL): $(INTERNAL_OBJ) $(BUILD)/sources.txt
 # ---- kernels: by nvcc for the device, by g++ for the emulated one ---------------------------
 
 # Exactness: products and sums contract only where a kernel says so. See docs/kernels.md.
-NVCC_FLAGS := -std=c++17 -O3 --fmad=false -Ikernels -Ilib -Xcompiler -fPIC,-fvisibility=hidden,-Wall,-Wextra -Werror all-warnings
+# The stubs that nvcc makes beside a kernel would want libstdc++ for a static that no launch here reads.
+NVCC_HOST_FLAGS := -fPIC,-fvisibility=hidden,-Wall,-Wextra,-fno-threadsafe-statics,-fno-exceptions,-fno-rtti
+NVCC_FLAGS := -std=c++17 -O3 --fmad=false -Ikernels -Ilib -Xcompiler $(NVCC_HOST_FLAGS) -Werror all-warnings
 
 $(BUILD)/kernels/%.o: kernels/%.cu $(FEATURES)
 	@mkdir -p $(@D)
