@@ -200,6 +200,7 @@ static md_status shape(struct engines *e, const struct bench_row *row, bool firs
     fprintf(stderr, "%-34s %2d engines", row->name, count);
     fprintf(stderr, best < 1.0 ? ", best %.2f us\n" : "\n", best * 1e6);
 fail:
+    bench_wait(&e->bench);
     for (int i = 0; i < count; i++)
         vendor_plan_free(e->vendor, plans[i]);
     free_sets(e);

@@ -40,6 +40,8 @@ void bench_failed(struct bench *bench, const char *name, md_status status);
 /* Tensors with random content in [-1, 1), the same in each run; of 16 bits: multiples of 1/64. NULL
  * values: zeros. */
 md_status bench_random(struct bench *bench, struct tensor *out, enum tensor_type type, struct shape shape);
+/* Before tensors are destroyed: what was enqueued may still use them. */
+void      bench_wait(struct bench *bench);
 md_status bench_upload(struct bench *bench, struct tensor *out, enum tensor_type type, struct shape shape,
                        const void *values);
 

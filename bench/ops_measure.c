@@ -98,6 +98,11 @@ static int by_size(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
+void bench_wait(struct bench *bench)
+{
+    (void)bench->stream->device->backend->synchronise(bench->stream);
+}
+
 static md_status synchronise(struct bench *bench)
 {
     return bench->stream->device->backend->synchronise(bench->stream);

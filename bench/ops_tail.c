@@ -279,6 +279,7 @@ static void time_one(struct tail *t, const char *name, run_fn *run, int count, d
 
 static void free_all(struct tail *t)
 {
+    bench_wait(t->bench);
     for (int i = 0; i < t->made_count; i++)
         tensor_destroy(t->bench->stream->device, t->made[i]);
     t->made_count = 0;
