@@ -9,7 +9,8 @@
 # Writes ${OUT:-build/gpu}/gpu-NAME.json, to be looked at and committed as bench/results/gpu-NAME.json,
 # and a log beside it. Exit status: 0 all that ran is well, 1 a section failed, 2 bad usage, 77 no GPU.
 # A section that fails says why, and the others go on. GPU_CHECK_SECONDS (570) bounds the whole run:
-# sections come in order of worth, and what finds no time left is "skipped".
+# sections come in order of worth, and what finds no time left is "skipped": another call with --only,
+# on the same machine, fills it in.
 #
 # What the machine must have: nvcc 12 or later with cuDNN 9's headers (the toolkit's, or those of
 # PyTorch's own wheels, which are found), gcc, g++, make, binutils. For the peer: python3 with torch and
@@ -27,7 +28,7 @@ plan='machine:20:GPU, driver, clocks, versions
 build:240:library, programs, benchmarks and tests for this GPU; registers against their budget
 device_tests:150:tests of kernels, primitives, backend and network, on the GPU
 limits:60:copy bandwidth, tensor peak, gaps in a graph with and without programmatic launch, device properties
-fps:120:md-fps for R-50 and X-101, bf16 at batch 1 and 8, and fp32, tf32 and fp16 at batch 1
+fps:150:md-fps for X-101 and R-50, fp32 and bf16 at batch 1, bf16 at batch 8, then fp16 and tf32
 peer:110:torchvision, eager bf16 channels_last, same weights and images; boxes compared; NMS, RoIAlign
 ops:80:bench-ops, each primitive and its share of the roofline
 layers:60:the same convolutions and products by cuDNN and cuBLASLt through PyTorch
@@ -36,7 +37,7 @@ sanitize:110:compute-sanitizer memcheck, racecheck, initcheck, synccheck over th
 compile:150:torchvision under torch.compile
 suite:150:the rest of the suite'
 size=800x1344
-configs='R50:faster_rcnn_R_50_FPN_3x X101:faster_rcnn_X_101_32x8d_FPN_3x'
+configs='X101:faster_rcnn_X_101_32x8d_FPN_3x R50:faster_rcnn_R_50_FPN_3x'
 debs='libyaml-dev libyaml-0-2 zlib1g-dev zlib1g check libsubunit-dev libsubunit0 pkg-config pkgconf pkgconf-bin libpkgconf3'
 
 usage() {
@@ -97,7 +98,8 @@ need_torch() {
     "$python" -c 'import torch, torchvision' 2> /dev/null || skip "no $python with torch and torchvision"
 }
 need_program() {
-    [ -x "$bin/$1" ] || fail "$bin/$1 was not built"
+    # What an earlier state of the sources left behind must not be measured.
+    [ -f "$work/built" ] && [ -x "$bin/$1" ] || fail "$bin/$1 was not built"
 }
 
 # Objects of JSON in files, as a list.
@@ -149,7 +151,9 @@ test_programs() { # folders below tests/
 section_build() {
     capability=$(query compute_cap | tr -d .)
     gencode="-gencode=arch=compute_$capability,code=sm_$capability"
+    rm -f "$work/built"
     make_gpu NVCC_GENCODE="$gencode" lib programs bench || fail "the build failed"
+    : > "$work/built"
     grep -q '^HAVE_CHECK := 1' build/gpu/features.mk || echo "no Check: tests will be skipped (GPU_CHECK_DEBS)"
     BUDGET_ARCHS="$capability" sh tools/kernel_budget.sh build/gpu/kernels --table
     budget=$(BUDGET_ARCHS="$capability" sh tools/kernel_budget.sh build/gpu/kernels) || echo "$budget"
@@ -172,7 +176,7 @@ test_run() { # fork, how many at a time, test programs and scripts
 
 run_tests() { # test programs and scripts
     grep -q '^HAVE_CHECK := 1' build/gpu/features.mk 2> /dev/null || skip "no Check on this machine (GPU_CHECK_DEBS)"
-    [ $# -gt 0 ] || fail "no test was built"
+    [ $# -gt 0 ] && [ -f "$work/built" ] || fail "no test was built"
     log=$work/$section.out
     # A process for each case would make a context of the GPU for each. What fails so gets another
     # chance alone and with processes: it may have been the case before it.
@@ -243,33 +247,36 @@ section_ops() {
     [ $code -eq 0 ] || fail "bench-ops failed"
 }
 
-# Calibrated weights of a configuration, made once on this machine.
+# Calibrated weights of a configuration, made on this machine; in fp32, whose figures are kept too.
 weights() { # short name, configuration
-    [ -s "$work/$1.safetensors" ] && return
-    "$bin/md-fps" --quiet --device cuda --config "$2" --size "$size" --warmup 0 --iters 1 \
-        --save-weights "$work/$1.safetensors" > /dev/null && [ -s "$work/$1.safetensors" ]
+    "$bin/md-fps" --quiet --device cuda --config "$2" --size "$size" --warmup 5 --iters 20 \
+        --save-weights "$work/$1.safetensors" --json "$work/fps-$1-fp32-1.json"
 }
 
 fps() { # short name, precision, batch, runs
+    [ -s "$work/$1.safetensors" ] || return 0
     "$bin/md-fps" --quiet --device cuda --weights "$work/$1.safetensors" --size "$size" --precision "$2" --batch "$3" \
         --warmup $(($4 / 4)) --iters "$4" --json "$work/fps-$1-$2-$3.json" || echo "FAILED md-fps $1 $2 batch $3"
+    json_list "$work"/fps-*.json > "$data"
 }
 
 section_fps() {
     need_program md-fps
-    rm -f "$work"/fps-*.json
-    for pair in $configs; do
-        weights "${pair%%:*}" "${pair#*:}" || echo "FAILED weights of ${pair#*:}"
-    done > "$work/fps.out" 2>&1
-    cat "$work/fps.out"
-    for runs in bf16:1:200 bf16:8:60 fp32:1:40 tf32:1:60 fp16:1:100; do
+    rm -f "$work"/fps-*.json "$work"/*.safetensors
+    {
         for pair in $configs; do
-            short=${pair%%:*} batch=${runs#*:}
-            fps "$short" "${runs%%:*}" "${batch%:*}" "${batch#*:}" 2>&1 | tee -a "$work/fps.out"
-            json_list "$work"/fps-*.json > "$data"
+            weights "${pair%%:*}" "${pair#*:}" || echo "FAILED weights of ${pair#*:}"
+            fps "${pair%%:*}" bf16 1 200
         done
-    done
-    ! grep -q '^FAILED' "$work/fps.out" || fail "$(grep -c '^FAILED' "$work/fps.out") of md-fps's runs failed"
+        for runs in bf16:8:60 fp16:1:100 tf32:1:60; do
+            for pair in $configs; do
+                batch=${runs#*:}
+                fps "${pair%%:*}" "${runs%%:*}" "${batch%:*}" "${batch#*:}"
+            done
+        done
+    } > "$work/fps.out" 2>&1
+    cat "$work/fps.out"
+    ! grep -q '^FAILED' "$work/fps.out" || fail "$(grep '^FAILED' "$work/fps.out" | tr '\n' ' ')"
 }
 
 peer() { # what, short name, seconds
@@ -434,7 +441,10 @@ use_wheels
 export PATH
 began=$(date +%s)
 allowed=${GPU_CHECK_SECONDS:-570}
-failures=0
+failures=0 ran="" late=""
+# Engines that were once found best are kept for another run on this machine.
+XDG_CACHE_HOME=$(pwd)/build/gpu/cache
+export XDG_CACHE_HOME
 
 # An earlier run's time for a section must not count again.
 record() { # section, status, seconds, reason
@@ -449,6 +459,7 @@ run_section() { # name, seconds
     if [ "$box" -lt 5 ]; then
         : > "$work/$1.log"
         record "$1" skipped 0 "no time was left"
+        late=$late,$1
         return
     fi
     start=$(date +%s)
@@ -458,7 +469,7 @@ run_section() { # name, seconds
     case $code in
         0) status=ok reason="" ;;
         77) status=skipped ;;
-        124 | 137) status=failed reason="stopped after its $box seconds; last words: $reason" ;;
+        124 | 137) late=$late,$1 status=failed reason="stopped after its $box seconds; last words: $reason" ;;
         *) status=failed ;;
     esac
     record "$1" $status $(($(date +%s) - start)) "$reason"
@@ -494,6 +505,7 @@ for line in $(printf '%s\n' "$plan" | cut -d: -f1,2); do
     one=${line%%:*}
     case $only in
         '' | *,"$one",*)
+            ran="$ran $one"
             run_section "$one" "${line#*:}"
             write_result > "$results/gpu-$name.json" ;; # also when the next one is stopped from outside
     esac
@@ -504,10 +516,11 @@ for log in "$work"/*.log; do
     tail -n 2000 "$log"
 done > "$results/gpu-$name.log"
 if [ $failures -gt 0 ]; then
-    for one in $(printf '%s\n' "$plan" | cut -d: -f1); do
+    for one in $ran; do
         [ "$(sed -n 1p "$work/$one.status" 2> /dev/null)" = failed ] || continue
         echo "---- $one" && tail -n 25 "$work/$one.log"
     done
 fi
+[ -z "$late" ] || echo "gpu_check: had no time, or not enough: --only ${late#,}"
 echo "gpu_check: $results/gpu-$name.json after $(($(date +%s) - began)) s, $failures sections failed"
 [ $failures -eq 0 ]
