@@ -136,6 +136,17 @@ TEST_SRC := $(sort $(wildcard tests/*/test_*.c) $(wildcard tests/*/*/test_*.c))
 ifeq ($(HAVE_CUEMU)$(filter gpu,$(MODE)),0)
 TEST_SRC := $(filter-out tests/kernels/% tests/backend/test_cuda%,$(TEST_SRC))
 endif
+ifeq ($(MODE),gpu)
+TEST_SRC := $(filter-out tests/backend/test_cuda_engines.c,$(TEST_SRC))# of the emulated vendor
+endif
+# Tests of the vendor's own libraries: the toolkit is enough, a GPU is not needed.
+ifneq ($(HAVE_CUDA),1)
+TEST_SRC := $(filter-out tests/cuda/%,$(TEST_SRC))
+endif
+VENDOR_OBJ := $(VENDOR_SRC:%.c=$(BUILD)/%.o)
+$(patsubst %.c,$(BUILD)/%,$(filter tests/cuda/%,$(TEST_SRC))): $(VENDOR_OBJ)
+$(BUILD)/tests/cuda/%: private CPPFLAGS += $(CUDA_CPPFLAGS)
+$(BUILD)/tests/cuda/%: private TEST_OBJ = $(VENDOR_OBJ)
 $(BUILD)/tests/kernels/% $(BUILD)/tests/backend/test_cuda%: private CPPFLAGS += -I. $(if $(filter gpu,$(MODE)),$(CUDA_CPPFLAGS),-Itests/cuemu/include)
 TESTS    := $(TEST_SRC:tests/%.c=$(BUILD)/tests/%)
 TEST_SCRIPTS := $(sort $(wildcard tests/*/test_*.sh))
@@ -257,7 +268,7 @@ $(BUILD)/tests/%: tests/%.c $(TEST_SUPPORT) $(INTERNAL)
 	@mkdir -p $(@D)
 	@echo "TEST $<"
 	@$(CC) $(CPPFLAGS) -Itests -DBUILD_BIN='"$(OUT)/bin"' $(BASE_CFLAGS) $(CFLAGS) -MMD -MP -MF $@.d $< -o $@ \
-	    $(TEST_SUPPORT) $(INTERNAL) $(LINK) $(CHECK_LIBS) $(TEST_LIBS) $(LIBS)
+	    $(TEST_SUPPORT) $(TEST_OBJ) $(INTERNAL) $(LINK) $(CHECK_LIBS) $(TEST_LIBS) $(LIBS)
 
 # A script that runs make must find the same configuration.
 PATIENCE ?= $(if $(filter asan tsan cov,$(MODE)),8,1)# times the seconds that a case may take
