@@ -13,10 +13,15 @@
 
 enum { THREADS = 256, WARPS = THREADS / 32, MOST_PIXELS = 32 };
 
-/* The pixels of an axis that a row or column of cells looks at. */
+struct __align__(8) weighted {
+    int   pixel;
+    float weight;
+};
+
+/* The pixels of an axis that a row or column of cells looks at, ascending. */
 struct axis_list {
-    int   first, count; /* count above MOST_PIXELS: there is no list */
-    float weight[MOST_PIXELS];
+    int count; /* above MOST_PIXELS: there is no list */
+    struct weighted pixels[MOST_PIXELS];
 };
 
 struct roi_shared {
@@ -61,19 +66,22 @@ static __device__ void make_list(struct axis_list *list, struct roi_axis axis, i
             last = max(last, at.high);
         }
     }
+    const bool fits = last - first < MOST_PIXELS;
     const int64_t pixel = first + lane;
     float weight = 0;
-    if (last - first < MOST_PIXELS && pixel <= last)
-        for (int sample = 0; sample < axis.grid; sample++) {
-            const struct bilinear_axis at = bilinear_axis(roi_axis_at(axis, cell, sample), size);
-            weight += at.inside && at.low == pixel ? at.low_weight : 0;
-            weight += at.inside && at.high == pixel ? at.high_weight : 0;
-        }
-    list->weight[lane] = weight;
-    if (lane == 0) {
-        list->first = (int)first;
-        list->count = (int)(last >= first ? last - first + 1 : 0);
+    bool read = false; /* samples far apart leave pixels between them that nobody reads */
+    for (int sample = 0; sample < axis.grid && fits; sample++) {
+        const struct bilinear_axis at = bilinear_axis(roi_axis_at(axis, cell, sample), size);
+        const bool low = at.inside && at.low == pixel, high = at.inside && at.high == pixel;
+        weight += low ? at.low_weight : 0;
+        weight += high ? at.high_weight : 0;
+        read = read || low || high;
     }
+    const unsigned readers = __ballot_sync(0xffffffffu, read);
+    if (read)
+        list->pixels[__popc(readers & ((1u << lane) - 1))] = {(int)pixel, weight};
+    if (lane == 0)
+        list->count = fits ? __popc(readers) : MOST_PIXELS + 1;
 }
 
 template <typename T, int VECTOR>
@@ -91,11 +99,12 @@ static __device__ void pool_by_lists(float sum[VECTOR], const T *map, const stru
                                      int64_t channels, int64_t channel)
 {
     for (int r = 0; r < rows.count; r++) {
-        const int64_t row = roi.first + (int64_t)(rows.first + r) * roi.width * channels + channel;
-        const float row_weight = rows.weight[r];
-        for (int c = 0; c < columns.count; c++)
-            add_pixel<T, VECTOR>(sum, map, row + (columns.first + c) * channels,
-                                 row_weight * columns.weight[c]);
+        const struct weighted y = rows.pixels[r];
+        const int64_t row = roi.first + (int64_t)y.pixel * roi.width * channels + channel;
+        for (int c = 0; c < columns.count; c++) {
+            const struct weighted x = columns.pixels[c];
+            add_pixel<T, VECTOR>(sum, map, row + x.pixel * channels, y.weight * x.weight);
+        }
     }
 }
 

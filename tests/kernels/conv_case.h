@@ -97,12 +97,12 @@ static inline void conv_close(struct conv_case *c)
     struct launch_grouped_conv *conv = &c->conv;
     check_cuda((int)cudaStreamDestroy(c->stream));
     if (conv->residual && conv->residual != conv->out)
-        device_free((void *)(uintptr_t)conv->residual);
-    device_free(conv->out);
-    device_free((void *)(uintptr_t)conv->in);
-    device_free((void *)(uintptr_t)conv->weight);
+        device_drop((void *)(uintptr_t)conv->residual);
+    device_drop(conv->out);
+    device_drop((void *)(uintptr_t)conv->in);
+    device_drop((void *)(uintptr_t)conv->weight);
     if (conv->bias)
-        device_free((void *)(uintptr_t)conv->bias);
+        device_drop((void *)(uintptr_t)conv->bias);
     free(c->in);
     free(c->weight);
     free(c->bias);

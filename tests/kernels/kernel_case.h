@@ -45,7 +45,7 @@ static inline void device_read(void *host, const void *memory, size_t bytes, cud
         check_cuda((int)cudaMemcpy(host, memory, bytes, cudaMemcpyDeviceToHost));
 }
 
-static inline void device_free(void *memory)
+static inline void device_drop(void *memory)
 {
     check_cuda((int)cudaFree(memory));
 }

@@ -91,7 +91,7 @@ START_TEST(every_run_has_the_same_bits)
     conv_open(&c, conv, CASE_BIAS);
     for (int64_t i = 0; i < c.in_count; i++)
         c.in[i] = sinf((float)i);
-    device_free((void *)(uintptr_t)c.conv.in);
+    device_drop((void *)(uintptr_t)c.conv.in);
     c.conv.in = conv_upload(c.in, conv.type, c.in_count);
     void *first = NULL;
     for (int run = 0; run < 4; run++) {
@@ -124,7 +124,7 @@ START_TEST(real_numbers_are_rounded_once)
     set_size(&conv, 1, 11, 18, 64);
     struct conv_case c;
     conv_open(&c, conv, CASE_BIAS);
-    device_free((void *)(uintptr_t)c.conv.in);
+    device_drop((void *)(uintptr_t)c.conv.in);
     for (int64_t i = 0; i < c.in_count; i++) {
         conv_put(&c.in[i], conv.type, 0, cosf((float)i));
         c.in[i] = conv_get(&c.in[i], conv.type, 0);

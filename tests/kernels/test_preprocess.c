@@ -77,11 +77,11 @@ static void batch_open(struct batch *b, const struct sides *sides, int count, in
 static void batch_close(struct batch *b)
 {
     check_cuda((int)cudaStreamDestroy(b->stream));
-    device_free(b->images.out);
-    device_free((void *)(uintptr_t)b->images.pixels);
-    device_free((void *)(uintptr_t)b->images.from_sizes);
-    device_free((void *)(uintptr_t)b->images.sizes);
-    device_free(b->scratch);
+    device_drop(b->images.out);
+    device_drop((void *)(uintptr_t)b->images.pixels);
+    device_drop((void *)(uintptr_t)b->images.from_sizes);
+    device_drop((void *)(uintptr_t)b->images.sizes);
+    device_drop(b->scratch);
     free(b->pixels);
 }
 
