@@ -59,7 +59,7 @@ static inline void *conv_upload(const float *values, enum launch_type type, int6
 
 enum { CASE_BIAS = 1, CASE_RESIDUAL = 2, CASE_IN_PLACE = 4 };
 
-/* `shape` holds all that is not a pointer; what tells of the device is filled in where it is 0. */
+/* `shape` holds all that is not a pointer or tells of the device. */
 static inline void conv_open(struct conv_case *c, struct launch_grouped_conv shape, unsigned what)
 {
     struct random random = {.seed = (uint64_t)(shape.h * 131 + shape.w), .stream = RANDOM_TEST};
@@ -87,9 +87,9 @@ static inline void conv_open(struct conv_case *c, struct launch_grouped_conv sha
     }
     conv->out = what & CASE_IN_PLACE ? (void *)(uintptr_t)conv->residual
                                      : device_new((size_t)c->out_count * c->out_element);
-    conv->multiprocessors = conv->multiprocessors ? conv->multiprocessors : 2;
-    conv->capability = conv->capability ? conv->capability : 90;
-    conv->shared_limit = conv->shared_limit ? conv->shared_limit : 227 << 10;
+    conv->multiprocessors = conv->multiprocessors ? conv->multiprocessors : 2; /* many tiles each */
+    conv->capability = device_capability();
+    conv->shared_limit = device_attribute(cudaDevAttrMaxSharedMemoryPerBlockOptin);
 }
 
 static inline void conv_close(struct conv_case *c)

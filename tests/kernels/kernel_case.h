@@ -14,6 +14,19 @@ static inline bool no_device(void)
     return cudaGetDeviceCount(&count) != cudaSuccess || count == 0;
 }
 
+static inline int device_attribute(enum cudaDeviceAttr attribute)
+{
+    int value = 0;
+    return cudaDeviceGetAttribute(&value, attribute, 0) == cudaSuccess ? value : 0;
+}
+
+/* 90 is 9.0. */
+static inline int device_capability(void)
+{
+    return device_attribute(cudaDevAttrComputeCapabilityMajor) * 10 +
+           device_attribute(cudaDevAttrComputeCapabilityMinor);
+}
+
 static inline void check_cuda(int error)
 {
     ck_assert_msg(error == 0, "%s", cudaGetErrorString((cudaError_t)error));
