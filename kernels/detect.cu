@@ -59,24 +59,31 @@ static __device__ void decode_box(float box[4], const struct launch_detect &d, i
     box_decode(box, roi, deltas, d.weights);
 }
 
-static __global__ void __launch_bounds__(THREADS) rows_kernel(struct launch_detect d, struct detect_lists lists)
+/* What a lane sees of a row. */
+static __device__ bool lane_finite(const struct launch_detect &d, int64_t row)
 {
-    cu_pdl_wait();
-    const int64_t row = (int64_t)blockIdx.x * WARPS + threadIdx.x / 32;
-    const int lane = threadIdx.x & 31;
-    if (row >= d.capacity)
-        return;
-    const int64_t rows = d.rows ? clamp_count(*d.rows, d.capacity) : d.capacity;
+    const int lane = threadIdx.x & 31, boxes = d.class_agnostic ? 1 : d.num_classes;
     bool finite = true;
-    for (int64_t i = lane; i <= d.num_classes && row < rows; i += 32)
+    for (int i = lane; i <= d.num_classes; i += 32)
         finite = finite && isfinite(d.probabilities[row * (d.num_classes + 1) + i]);
-    for (int64_t i = lane; i < (d.class_agnostic ? 1 : d.num_classes) && row < rows; i += 32) {
+    for (int i = lane; i < boxes; i += 32) {
         float box[4];
         decode_box(box, d, row, i);
         finite = finite && box_is_finite(box);
     }
-    finite = __all_sync(0xffffffffu, finite);
-    if (lane == 0) {
+    return finite;
+}
+
+static __global__ void __launch_bounds__(THREADS)
+    rows_kernel(struct launch_detect d, struct detect_lists lists)
+{
+    cu_pdl_wait();
+    const int64_t row = (int64_t)blockIdx.x * WARPS + threadIdx.x / 32;
+    if (row >= d.capacity)
+        return;
+    const int64_t rows = d.rows ? clamp_count(*d.rows, d.capacity) : d.capacity;
+    const bool finite = __all_sync(0xffffffffu, row < rows && lane_finite(d, row));
+    if ((threadIdx.x & 31) == 0) {
         const float image = row < rows ? d.rois[5 * row] : -1.0f;
         const bool whole = image >= 0 && image < (float)d.images && image == floorf(image);
         lists.image[row] = finite && whole ? (int32_t)image : -1;
@@ -134,8 +141,8 @@ static __device__ void collect(struct class_shared *s, const struct launch_detec
     __syncthreads();
 }
 
-static __device__ int suppress_fast(struct class_shared *s, struct kept_box *kept, const struct launch_detect &d,
-                                    int64_t image, int64_t class_id)
+static __device__ int suppress_fast(struct class_shared *s, struct kept_box *kept,
+                                    const struct launch_detect &d, int64_t image, int64_t class_id)
 {
     const int count = s->count, most = (int)min(d.detections, (int64_t)FAST);
     int size = 1;
@@ -215,7 +222,8 @@ static __device__ int suppress_slowly(struct class_shared *s, struct kept_box *k
     return number;
 }
 
-static __global__ void __launch_bounds__(THREADS) classes_kernel(struct launch_detect d, struct detect_lists lists)
+static __global__ void __launch_bounds__(THREADS)
+    classes_kernel(struct launch_detect d, struct detect_lists lists)
 {
     cu_pdl_wait();
     CU_SMEM(class_shared, s);
@@ -292,7 +300,8 @@ static __device__ void write_best(struct best_shared *s, const struct launch_det
     }
 }
 
-static __global__ void __launch_bounds__(BEST_THREADS) best_kernel(struct launch_detect d, struct detect_lists lists)
+static __global__ void __launch_bounds__(BEST_THREADS)
+    best_kernel(struct launch_detect d, struct detect_lists lists)
 {
     cu_pdl_wait();
     CU_SMEM(best_shared, s);

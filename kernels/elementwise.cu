@@ -38,7 +38,8 @@ static __global__ void __launch_bounds__(THREADS) fill_kernel(uint32_t *out, uin
 
 /* out = out * factor, or out + in when there is an `in`. */
 template <typename T, int VECTOR, bool ADDS>
-static __global__ void __launch_bounds__(THREADS) combine_kernel(T *out, const T *in, float factor, int64_t count)
+static __global__ void __launch_bounds__(THREADS)
+    combine_kernel(T *out, const T *in, float factor, int64_t count)
 {
     cu_pdl_wait();
     for_each<T, VECTOR>(count, [&](int64_t i, bool whole) {

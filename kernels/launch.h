@@ -49,6 +49,21 @@ struct launch_map {
 int launch_upsample_add(void *out, const void *in, const struct launch_map *map, enum launch_type type,
                         launch_stream stream);
 
+struct launch_stem {
+    void        *out;    /* [images, out_height, out_width, channels] */
+    const void  *in;     /* [images, height, width, in_channels] */
+    const void  *weight; /* [channels, kernel_height, kernel_width, in_channels] */
+    const float *bias;   /* [channels] or NULL */
+    int64_t      images;
+    int          height, width, in_channels, channels;
+    int          conv_height, conv_width, out_height, out_width;
+    int          kernel_height, kernel_width, stride, pad, pool_kernel, pool_stride, pool_pad;
+    int          multiprocessors;
+    enum launch_type type; /* of out, in and weight */
+};
+/* Pooled relu(convolution + bias); pool_kernel > pool_pad. Fast for what ResNets begin with in 16 bits. */
+int launch_stem(const struct launch_stem *stem, launch_stream stream);
+
 /* ---- softmax.cu ---------------------------------------------------------------------------- */
 
 /* [capacity, classes]; rows [1] or NULL, rows beyond are zero. */

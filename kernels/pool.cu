@@ -17,7 +17,8 @@ static __global__ void __launch_bounds__(THREADS, 5) maxpool_kernel(T *out, cons
     cu_pdl_wait();
     const int64_t groups = p.channels / VECTOR;
     const int64_t count = (int64_t)p.images * p.out_height * p.out_width * groups;
-    for (int64_t i = (int64_t)blockIdx.x * THREADS + threadIdx.x; i < count; i += (int64_t)gridDim.x * THREADS) {
+    const int64_t step = (int64_t)gridDim.x * THREADS;
+    for (int64_t i = (int64_t)blockIdx.x * THREADS + threadIdx.x; i < count; i += step) {
         const int64_t place = i / groups;
         const int x = (int)(place % p.out_width), y = (int)(place / p.out_width % p.out_height);
         const int64_t image = place / p.out_width / p.out_height;
@@ -52,7 +53,8 @@ static __global__ void __launch_bounds__(THREADS)
     cu_pdl_wait();
     const int64_t groups = channels / VECTOR;
     const int64_t count = images * height * width * 4 * groups;
-    for (int64_t i = (int64_t)blockIdx.x * THREADS + threadIdx.x; i < count; i += (int64_t)gridDim.x * THREADS) {
+    const int64_t step = (int64_t)gridDim.x * THREADS;
+    for (int64_t i = (int64_t)blockIdx.x * THREADS + threadIdx.x; i < count; i += step) {
         const int64_t place = i / groups, x = place % (2 * width), y = place / (2 * width) % (2 * height);
         const int64_t image = place / (2 * width) / (2 * height);
         vector sum = reinterpret_cast<vector *>(out)[i];

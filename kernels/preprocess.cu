@@ -11,7 +11,13 @@
  * Twin: ref_images_to_tensor in lib/backend/ref/image.c, whose bits come out in fp32. */
 #include "common.cuh"
 
-enum { THREADS = 256, MOST_TAPS = 32, WEIGHT_BITS = 22, WEIGHT_HALF = 1 << (WEIGHT_BITS - 1), MOST_SIDE = 32768 };
+enum {
+    THREADS = 256,
+    MOST_TAPS = 32,
+    WEIGHT_BITS = 22,
+    WEIGHT_HALF = 1 << (WEIGHT_BITS - 1),
+    MOST_SIDE = 32768
+};
 
 /* What one row or column of the result reads: in[first .. first + count). */
 struct taps {
@@ -98,7 +104,8 @@ static __device__ __forceinline__ int to_byte(int32_t sum)
 }
 
 /* Pixel x of a row after the horizontal pass. */
-static __device__ __forceinline__ void horizontal(int pixel[3], const uint8_t *row, const struct taps *columns, int x)
+static __device__ __forceinline__ void horizontal(int pixel[3], const uint8_t *row,
+                                                  const struct taps *columns, int x)
 {
     if (!columns) {
         for (int c = 0; c < 3; c++)
@@ -140,7 +147,8 @@ static __device__ void resized_pixel(int pixel[3], const uint8_t *image, const s
 }
 
 template <typename T>
-static __global__ void __launch_bounds__(THREADS) images_kernel(struct launch_images p, const struct taps *all)
+static __global__ void __launch_bounds__(THREADS)
+    images_kernel(struct launch_images p, const struct taps *all)
 {
     cu_pdl_wait();
     const int64_t image = blockIdx.z;
@@ -152,8 +160,8 @@ static __global__ void __launch_bounds__(THREADS) images_kernel(struct launch_im
     int pixel[3] = {0, 0, 0};
     const bool inside = s.fits && y < s.height && x < s.width;
     if (inside)
-        resized_pixel(pixel, p.pixels + image * p.capacity, s, all + image * (p.width + p.height), p.width,
-                      y, x);
+        resized_pixel(pixel, p.pixels + image * p.capacity, s, all + image * (p.width + p.height),
+                      p.width, y, x);
     for (int c = 0; c < 3; c++) {
         const float value = (float)pixel[p.reverse_channels ? 2 - c : c];
         out[c] = cu_from_float<T>(inside ? __fdiv_rn(__fsub_rn(value, p.mean[c]), p.std[c]) : 0.0f);
@@ -177,7 +185,8 @@ static int images_to_tensor(const struct launch_images *p, struct taps *taps, la
                      dim3(THREADS), 0, stream, *p, taps);
 }
 
-extern "C" int launch_images_to_tensor(const struct launch_images *images, void *scratch, launch_stream stream)
+extern "C" int launch_images_to_tensor(const struct launch_images *images, void *scratch,
+                                       launch_stream stream)
 {
     struct taps *taps = (struct taps *)scratch;
     if (images->images <= 0 || images->width <= 0 || images->height <= 0)

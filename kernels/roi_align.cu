@@ -109,8 +109,8 @@ static __device__ void pool_by_lists(float sum[VECTOR], const T *map, const stru
 }
 
 template <typename T, int VECTOR>
-static __device__ void pool_by_samples(float sum[VECTOR], const T *map, const struct placed_roi &roi, int cell_y,
-                                       int cell_x, int64_t channels, int64_t channel)
+static __device__ void pool_by_samples(float sum[VECTOR], const T *map, const struct placed_roi &roi,
+                                       int cell_y, int cell_x, int64_t channels, int64_t channel)
 {
     for (int sy = 0; sy < roi.y.grid; sy++) {
         const struct bilinear_axis y = bilinear_axis(roi_axis_at(roi.y, cell_y, sy), roi.height);

@@ -80,7 +80,8 @@ static __device__ void collect(struct topk_shared *s, uint64_t *items, const flo
     __syncthreads();
 }
 
-static __global__ void __launch_bounds__(THREADS) topk_kernel(struct launch_topk t, uint64_t *scratch, int size)
+static __global__ void __launch_bounds__(THREADS)
+    topk_kernel(struct launch_topk t, uint64_t *scratch, int size)
 {
     cu_pdl_wait();
     CU_SMEM(topk_shared, s);

@@ -323,7 +323,7 @@ static md_status stem_forward(struct resnet *resnet, struct stream *stream,
         SHAPE(conv.dims[0], (conv.dims[1] - 1) / 2 + 1, (conv.dims[2] - 1) / 2 + 1, conv.dims[3]);
     const bool saves = saved && !resnet->stem_frozen;
     TRY(workspace_activation(workspace, out, pooled));
-    if (!saves && stream->device->backend->fused_stem)
+    if (!saves && stream->device->backend->fused_stem && image->type != TENSOR_F32)
         return op_conv2d_maxpool_forward(stream, out, image, &resnet->stem.op,
                                          resnet->stem.geometry, pool);
     size_t mark = workspace_mark(workspace);

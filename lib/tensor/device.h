@@ -50,7 +50,7 @@ struct backend {
     md_status (*device_query)(md_device_info *out, int index); /* NULL: the host itself */
     bool forward_only;      /* the primitives of training are MD_EUNSUPPORTED */
     bool reduced_precision; /* activations may be BF16 or F16, and tf32 true */
-    bool fused_stem;        /* conv2d_maxpool_forward is faster than its parts */
+    bool fused_stem;        /* in 16 bits conv2d_maxpool_forward is faster than its parts */
     int  roi_part;          /* rois that are pooled and classified at once; 0: a few hundred */
     /* Host memory that transfers need not copy first; the allocator's when NULL. */
     md_status (*host_alloc)(struct device *device, void **out, size_t bytes);

@@ -9,7 +9,8 @@
 
 namespace cuemu {
 
-void run_grid(dim3 grid, dim3 size, size_t shared, const std::function<void()> &body, const char *name);
+void run_grid(dim3 grid, dim3 size, size_t shared, const std::function<void()> &body,
+              const char *name);
 
 struct state &shared_state()
 {
@@ -152,7 +153,8 @@ cudaError_t cudaStreamQuery(cudaStream_t stream)
 cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned)
 {
     guard lock(shared_state().lock);
-    if (event->recording && event->recording->origin) { /* the stream joins the capture, or the capture is whole again */
+    /* The stream joins the capture, or what it did is part of the whole again. */
+    if (event->recording && event->recording->origin) {
         if (!recording_of(stream))
             stream->recording = event->recording;
         if (stream == event->recording->origin)
