@@ -99,8 +99,7 @@ endif
 CUDA_SRC   := $(wildcard lib/backend/cuda/*.c)
 VENDOR_SRC := $(wildcard lib/backend/cuda/vendor/*.c)# cuDNN and cuBLASLt
 KERNEL_SRC := $(wildcard kernels/*.cu)
-BACKEND_THERE := $(wildcard lib/backend/cuda/cuda.c)
-ifeq ($(HAVE_CUDA)$(BACKEND_THERE:%=1),11)
+ifeq ($(HAVE_CUDA),1)
 LIB_DIRS += backend/cuda backend/cuda/vendor
 KERNEL_OBJ := $(KERNEL_SRC:%.cu=$(BUILD)/%.o)
 $(BUILD)/lib/backend/registry.o: CPPFLAGS += -DMD_WITH_CUDA=1
@@ -115,9 +114,9 @@ INTERNAL_OBJ := $(LIB_OBJ)
 # the real one's place in what tests are linked with, and is in nothing that is installed.
 ifeq ($(HAVE_CUEMU),1)
 EMULATED := $(BUILD)/cuemu
-EMULATED_OBJ := $(patsubst %,$(EMULATED)/%.o,$(basename $(BACKEND_THERE:%=lib/backend/registry.c) $(CUDA_SRC) $(KERNEL_SRC) \
+EMULATED_OBJ := $(patsubst %,$(EMULATED)/%.o,$(basename lib/backend/registry.c $(CUDA_SRC) $(KERNEL_SRC) \
                 $(wildcard tests/cuemu/*.c tests/cuemu/*.cc tests/cuemu/*.cu) tests/support/half.c))
-INTERNAL_OBJ := $(filter-out $(BACKEND_THERE:%=$(BUILD)/lib/backend/registry.o) $(BUILD)/lib/backend/cuda/% $(KERNEL_OBJ),$(LIB_OBJ)) \
+INTERNAL_OBJ := $(filter-out $(BUILD)/lib/backend/registry.o $(BUILD)/lib/backend/cuda/% $(KERNEL_OBJ),$(LIB_OBJ)) \
                 $(EMULATED_OBJ)
 TEST_LIBS := -lstdc++
 endif
