@@ -126,11 +126,11 @@ static void check_image(const struct batch *b, const void *out, int i, const md_
                     value = (float)wanted->data[y * wanted->stride + 3 * x + from] - MEAN[c];
                     value /= STD[c];
                 }
-                size_t at = (((size_t)i * (size_t)images->height + (size_t)y) *
-                                 (size_t)images->width +
-                             (size_t)x) *
-                                3 +
-                            (size_t)c;
+                size_t at =
+                    (((size_t)i * (size_t)images->height + (size_t)y) * (size_t)images->width +
+                     (size_t)x) *
+                        3 +
+                    (size_t)c;
                 const struct sides *s = &b->sides[i];
                 ck_assert_msg(bits_at(b, out, at) == bits_of(value, images->type),
                               "image %d, %dx%d to %dx%d: channel %d at y %d, x %d is %#x, not %#x",
@@ -195,10 +195,10 @@ END_TEST
 
 /* The longest sides there are, one pixel, and factors around the weights that fit into a table. */
 static const struct sides extremes[] = {
-    {1, 32768, 1, 3},    {32768, 1, 2, 1},    {1, 1, 9, 300},   {1, 700, 3, 1},     {300, 1, 1, 40},
-    {900, 800, 2, 3},    {31, 33, 1, 2},      {64, 62, 4, 4},   {33, 32, 2, 2},     {2, 3, 2, 3},
-    {2, 2, 40, 301},     {32768, 2, 3, 2},    {40, 300, 39, 299}, {39, 299, 40, 300}, {1, 1, 1, 1},
-    {480, 640, 48, 64},  {3, 600, 600, 3},    {257, 513, 256, 512}};
+    {1, 32768, 1, 3},   {32768, 1, 2, 1}, {1, 1, 9, 300},      {1, 700, 3, 1},     {300, 1, 1, 40},
+    {900, 800, 2, 3},   {31, 33, 1, 2},   {64, 62, 4, 4},      {33, 32, 2, 2},     {2, 3, 2, 3},
+    {2, 2, 40, 301},    {32768, 2, 3, 2}, {40, 300, 39, 299},  {39, 299, 40, 300}, {1, 1, 1, 1},
+    {480, 640, 48, 64}, {3, 600, 600, 3}, {257, 513, 256, 512}};
 enum { EXTREMES = sizeof extremes / sizeof extremes[0] };
 
 START_TEST(extreme_sizes_have_the_hosts_bits)
@@ -234,10 +234,17 @@ END_TEST
 /* A size that cannot be is known on the device alone: such an image is zero, the others are not. */
 START_TEST(an_impossible_image_is_zero)
 {
-    static const struct sides impossible[] = {
-        {4, 5, 9, 3},     {4, 5, 3, 12},     {0, 5, 3, 3},      {4, -1, 3, 3},
-        {4, 5, 0, 3},     {4, 5, 3, -2},     {40, 50, 3, 3},    {65536, 65536, 3, 3},
-        {1, 1 << 30, 3, 3}, {INT32_MIN, 1, 3, 3}, {INT32_MAX, INT32_MAX, INT32_MAX, INT32_MAX}};
+    static const struct sides impossible[] = {{4, 5, 9, 3},
+                                              {4, 5, 3, 12},
+                                              {0, 5, 3, 3},
+                                              {4, -1, 3, 3},
+                                              {4, 5, 0, 3},
+                                              {4, 5, 3, -2},
+                                              {40, 50, 3, 3},
+                                              {65536, 65536, 3, 3},
+                                              {1, 1 << 30, 3, 3},
+                                              {INT32_MIN, 1, 3, 3},
+                                              {INT32_MAX, INT32_MAX, INT32_MAX, INT32_MAX}};
     if (no_device())
         SKIP("no device");
     for (size_t k = 0; k < sizeof impossible / sizeof impossible[0]; k++) {

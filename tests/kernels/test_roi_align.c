@@ -19,38 +19,37 @@ struct shape_case {
 
 /* Vectors of 8 and 4 channels, ones that are none, more than a warp's; cells of more pixels than a
  * list holds, which a large canonical size keeps on the finest level. */
-static const struct shape_case shapes[] = {
-    {20, 28, 8, 7, 0, 32},   {20, 28, 12, 7, 2, 32}, {20, 28, 5, 3, 1, 32},
-    {14, 11, 264, 2, 0, 32}, {90, 84, 8, 2, 0, 1e6f}, {90, 84, 3, 2, 3, 1e6f},
-    {4, 4, 16, 14, 0, 8},    {90, 84, 4, 1, 0, 1e6f}};
+static const struct shape_case shapes[] = {{20, 28, 8, 7, 0, 32},   {20, 28, 12, 7, 2, 32},
+                                           {20, 28, 5, 3, 1, 32},   {14, 11, 264, 2, 0, 32},
+                                           {90, 84, 8, 2, 0, 1e6f}, {90, 84, 3, 2, 3, 1e6f},
+                                           {4, 4, 16, 14, 0, 8},    {90, 84, 4, 1, 0, 1e6f}};
 enum { SHAPES = sizeof shapes / sizeof shapes[0] };
 
 /* Image and box; those after the first are as no network should make them. */
-static const float hostile[][5] = {
-    {0, 3, 4, 60, 50},
-    {0, -500, -400, -300, -200},           /* outside */
-    {1, 1000, 1000, 2000, 2000},
-    {0, -1e30f, -1e30f, 1e30f, 1e30f},     /* huge */
-    {1, 0, 0, INFINITY, INFINITY},
-    {1, -INFINITY, 3, 40, 40},
-    {0, -3000, -3000, 3000, 3000},
-    {0, 12, 12, 12, 12},                   /* empty */
-    {0, 12, 12, 40, 12},
-    {1, 40, 40, 10, 12},                   /* inverted */
-    {1, 40, 10, 10, 60},
-    {0, NAN, 1, 20, 20},
-    {0, 1, 1, NAN, 20},
-    {0, NAN, NAN, NAN, NAN},
-    {-1, 1, 1, 20, 20},                    /* of no image */
-    {-0.0f, 1, 1, 20, 20},
-    {IMAGES, 1, 1, 20, 20},
-    {1e30f, 1, 1, 20, 20},
-    {NAN, 1, 1, 20, 20},
-    {INFINITY, 1, 1, 20, 20},
-    {-INFINITY, 1, 1, 20, 20},
-    {1, -4, -4, 1e-3f, 1e-3f},             /* at the border: -1 and beyond */
-    {1, -2, -2, -2, 30},
-    {0, 0, 0, 1e-30f, 1e-30f}};
+static const float hostile[][5] = {{0, 3, 4, 60, 50},
+                                   {0, -500, -400, -300, -200}, /* outside */
+                                   {1, 1000, 1000, 2000, 2000},
+                                   {0, -1e30f, -1e30f, 1e30f, 1e30f}, /* huge */
+                                   {1, 0, 0, INFINITY, INFINITY},
+                                   {1, -INFINITY, 3, 40, 40},
+                                   {0, -3000, -3000, 3000, 3000},
+                                   {0, 12, 12, 12, 12}, /* empty */
+                                   {0, 12, 12, 40, 12},
+                                   {1, 40, 40, 10, 12}, /* inverted */
+                                   {1, 40, 10, 10, 60},
+                                   {0, NAN, 1, 20, 20},
+                                   {0, 1, 1, NAN, 20},
+                                   {0, NAN, NAN, NAN, NAN},
+                                   {-1, 1, 1, 20, 20}, /* of no image */
+                                   {-0.0f, 1, 1, 20, 20},
+                                   {IMAGES, 1, 1, 20, 20},
+                                   {1e30f, 1, 1, 20, 20},
+                                   {NAN, 1, 1, 20, 20},
+                                   {INFINITY, 1, 1, 20, 20},
+                                   {-INFINITY, 1, 1, 20, 20},
+                                   {1, -4, -4, 1e-3f, 1e-3f}, /* at the border: -1 and beyond */
+                                   {1, -2, -2, -2, 30},
+                                   {0, 0, 0, 1e-30f, 1e-30f}};
 enum { HOSTILE = sizeof hostile / sizeof hostile[0] };
 
 struct roi_case {
@@ -75,7 +74,8 @@ static void *upload(const float *values, size_t count, enum launch_type type)
     ck_assert_ptr_nonnull(bits);
     for (size_t i = 0; i < count; i++)
         bits[i] = type == LAUNCH_BF16 ? bf16_from_float(values[i]) : half_from_float(values[i]);
-    void *memory = type == LAUNCH_F32 ? device_copy(values, count * 4) : device_copy(bits, count * 2);
+    void *memory =
+        type == LAUNCH_F32 ? device_copy(values, count * 4) : device_copy(bits, count * 2);
     free(bits);
     return memory;
 }
@@ -190,7 +190,8 @@ static void case_check(struct roi_case *c, size_t rows)
     free(out);
 }
 
-static void random_rois(float (*rois)[5], int count, const struct shape_case *s, struct random *random)
+static void random_rois(float (*rois)[5], int count, const struct shape_case *s,
+                        struct random *random)
 {
     for (int i = 0; i < count; i++) {
         float x = (float)random_uniform(random), y = (float)random_uniform(random);

@@ -144,7 +144,7 @@ static md_status device_open(struct device *device)
     if (device->activations == TENSOR_BF16 && state->capability < 80)
         FAIL(MD_EUNSUPPORTED, "cuda:%d: %s has no bf16; --precision fp16 is as fast there",
              device->index, state->name);
-    TRY(cuda_check(device, cudaSetDevice(device->index), "choosing the device"));
+    TRY(cuda_called(device, cudaSetDevice(device->index), "choosing the device"));
     TRY(plans_open(&state->plans, device, state->name, state->driver));
     return MD_OK;
 fail:
@@ -176,7 +176,7 @@ static md_status device_alloc(struct device *device, void **out, size_t bytes)
     (void)cudaSetDevice(device->index);
     cudaError_t error = cudaMalloc(out, bytes > 0 ? bytes : 1);
     snprintf(what, sizeof what, "%zu MiB of device memory", (bytes + (1 << 20) - 1) >> 20);
-    return cuda_check(device, (int)error, what);
+    return cuda_called(device, error, what);
 }
 
 static void device_free_memory(struct device *device, void *memory, size_t bytes)
@@ -190,7 +190,7 @@ static md_status host_alloc(struct device *device, void **out, size_t bytes)
 {
     *out = NULL;
     (void)cudaSetDevice(device->index);
-    return cuda_check(device, (int)cudaMallocHost(out, bytes > 0 ? bytes : 1), "pinned memory");
+    return cuda_called(device, cudaMallocHost(out, bytes > 0 ? bytes : 1), "pinned memory");
 }
 
 static void host_free(struct device *device, void *memory, size_t bytes)

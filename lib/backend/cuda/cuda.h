@@ -46,6 +46,10 @@ cudaStream_t cuda_raw(struct stream *stream);
 /* What a launcher or a call of the runtime said, as a status. A fault of a kernel marks the device as
  * dead; after that all is MD_EDEVICE with the same reason. */
 md_status cuda_check(const struct device *device, int error, const char *what);
+static inline md_status cuda_called(const struct device *device, cudaError_t error, const char *what)
+{
+    return cuda_check(device, (int)error, what);
+}
 
 enum launch_type cuda_type(enum tensor_type type);
 

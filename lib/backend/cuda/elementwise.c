@@ -17,7 +17,7 @@ md_status cuda_copy(struct stream *stream, struct tensor *out, const struct tens
     const size_t bytes = tensor_bytes(in);
     if (bytes == 0)
         return MD_OK;
-    return cuda_check(
+    return cuda_called(
         stream->device,
         cudaMemcpyAsync(out->data, in->data, bytes, cudaMemcpyDeviceToDevice, cuda_raw(stream)),
         "copy");

@@ -15,16 +15,17 @@ static md_status make_branches(struct stream *stream, int branches)
     struct device *device = stream->device;
     struct cuda_stream *state = cuda_stream_of(stream);
     if (!state->forked)
-        TRY(cuda_check(device, cudaEventCreateWithFlags(&state->forked, cudaEventDisableTiming),
-                       "making an event"));
+        TRY(cuda_called(device, cudaEventCreateWithFlags(&state->forked, cudaEventDisableTiming),
+                        "making an event"));
     for (int i = 1; i < branches; i++) {
         if (!state->raw[i])
-            TRY(cuda_check(device, cudaStreamCreateWithFlags(&state->raw[i], cudaStreamNonBlocking),
-                           "making a branch"));
+            TRY(cuda_called(device,
+                            cudaStreamCreateWithFlags(&state->raw[i], cudaStreamNonBlocking),
+                            "making a branch"));
         if (!state->joined[i])
-            TRY(cuda_check(device,
-                           cudaEventCreateWithFlags(&state->joined[i], cudaEventDisableTiming),
-                           "making an event"));
+            TRY(cuda_called(device,
+                            cudaEventCreateWithFlags(&state->joined[i], cudaEventDisableTiming),
+                            "making an event"));
     }
 fail:
     return st;
@@ -37,9 +38,9 @@ md_status cuda_fork(struct stream *stream, int branches)
     struct cuda_stream *state = cuda_stream_of(stream);
     (void)cudaSetDevice(device->index);
     TRY(make_branches(stream, branches));
-    TRY(cuda_check(device, cudaEventRecord(state->forked, state->raw[0]), "a fork"));
+    TRY(cuda_called(device, cudaEventRecord(state->forked, state->raw[0]), "a fork"));
     for (int i = 1; i < branches; i++)
-        TRY(cuda_check(device, cudaStreamWaitEvent(state->raw[i], state->forked, 0), "a fork"));
+        TRY(cuda_called(device, cudaStreamWaitEvent(state->raw[i], state->forked, 0), "a fork"));
 fail:
     return st;
 }
@@ -51,8 +52,8 @@ md_status cuda_join(struct stream *stream, int branches)
     struct cuda_stream *state = cuda_stream_of(stream);
     (void)cudaSetDevice(device->index);
     for (int i = 1; i < branches; i++) {
-        TRY(cuda_check(device, cudaEventRecord(state->joined[i], state->raw[i]), "a join"));
-        TRY(cuda_check(device, cudaStreamWaitEvent(state->raw[0], state->joined[i], 0), "a join"));
+        TRY(cuda_called(device, cudaEventRecord(state->joined[i], state->raw[i]), "a join"));
+        TRY(cuda_called(device, cudaStreamWaitEvent(state->raw[0], state->joined[i], 0), "a join"));
     }
 fail:
     return st;
@@ -61,14 +62,14 @@ fail:
 /* ---- recordings --------------------------------------------------------------------------- */
 
 /* What cannot be recorded is run as it is. */
-static md_status unrecorded(const struct device *device, int error)
+static md_status unrecorded(const struct device *device, cudaError_t error)
 {
-    if (error >= 900 && error <= 910) { /* CUDA's errors of a capture */
+    if ((int)error >= 900 && (int)error <= 910) { /* CUDA's errors of a capture */
         (void)cudaGetLastError();
         return ERROR(MD_EUNSUPPORTED, "cuda:%d: this cannot be recorded: %s", device->index,
-                     cudaGetErrorString((cudaError_t)error));
+                     cudaGetErrorString(error));
     }
-    return cuda_check(device, error, "recording");
+    return cuda_called(device, error, "recording");
 }
 
 md_status cuda_capture_begin(struct stream *stream)
@@ -105,8 +106,8 @@ fail:
 
 md_status cuda_graph_launch(struct stream *stream, struct graph *graph)
 {
-    return cuda_check(stream->device, cudaGraphLaunch(graph->executable, cuda_raw(stream)),
-                      "starting a recording");
+    return cuda_called(stream->device, cudaGraphLaunch(graph->executable, cuda_raw(stream)),
+                       "starting a recording");
 }
 
 void cuda_graph_free(struct device *device, struct graph *graph)

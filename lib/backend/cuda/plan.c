@@ -196,12 +196,12 @@ static md_status trial_time(const struct trial *trial, float *out, const struct 
     cudaStream_t raw = cuda_raw(trial->stream);
     float elapsed = 0.0f;
     TRY(trial_run(trial, engine, 1));
-    TRY(cuda_check(device, (int)cudaEventRecord(trial->begin, raw), "timing an engine"));
+    TRY(cuda_called(device, cudaEventRecord(trial->begin, raw), "timing an engine"));
     TRY(trial_run(trial, engine, runs));
-    TRY(cuda_check(device, (int)cudaEventRecord(trial->end, raw), "timing an engine"));
-    TRY(cuda_check(device, (int)cudaEventSynchronize(trial->end), "timing an engine"));
-    TRY(cuda_check(device, (int)cudaEventElapsedTime(&elapsed, trial->begin, trial->end),
-                   "timing an engine"));
+    TRY(cuda_called(device, cudaEventRecord(trial->end, raw), "timing an engine"));
+    TRY(cuda_called(device, cudaEventSynchronize(trial->end), "timing an engine"));
+    TRY(cuda_called(device, cudaEventElapsedTime(&elapsed, trial->begin, trial->end),
+                    "timing an engine"));
     *out = elapsed / (float)runs;
 fail:
     return st;
@@ -242,10 +242,8 @@ static md_status trial_open(struct trial *trial, const struct candidates *list)
         most = workspace_of(&list->items[i]) > most ? workspace_of(&list->items[i]) : most;
     if (most > 0)
         TRY(stream_scratch(trial->stream, &workspace, most));
-    TRY(cuda_check(device, (int)cudaEventCreateWithFlags(&trial->begin, cudaEventDefault),
-                   "an event"));
-    TRY(cuda_check(device, (int)cudaEventCreateWithFlags(&trial->end, cudaEventDefault),
-                   "an event"));
+    TRY(cuda_called(device, cudaEventCreateWithFlags(&trial->begin, cudaEventDefault), "an event"));
+    TRY(cuda_called(device, cudaEventCreateWithFlags(&trial->end, cudaEventDefault), "an event"));
     if (p->flags & CONV_IN_PLACE) {
         trial->buffers.out = NULL;
         TRY(device->backend->alloc(device, &trial->buffers.out,

@@ -28,9 +28,9 @@ md_status cuda_stream_open(struct stream *stream)
     struct device *device = stream->device;
     struct cuda_stream *state = NULL;
     TRY(memory_zeroed(device->memory, &state, 1, sizeof *state));
-    TRY(cuda_check(device, cudaSetDevice(device->index), "choosing the device"));
-    TRY(cuda_check(device, cudaStreamCreateWithFlags(&state->raw[0], cudaStreamNonBlocking),
-                   "making a stream"));
+    TRY(cuda_called(device, cudaSetDevice(device->index), "choosing the device"));
+    TRY(cuda_called(device, cudaStreamCreateWithFlags(&state->raw[0], cudaStreamNonBlocking),
+                    "making a stream"));
     stream->state = state;
     return MD_OK;
 fail:
@@ -61,7 +61,7 @@ md_status cuda_synchronise(struct stream *stream)
     struct cuda_stream *state = cuda_stream_of(stream);
     (void)cudaSetDevice(stream->device->index);
     md_status st =
-        cuda_check(stream->device, cudaStreamSynchronize(state->raw[0]), "waiting for the device");
+        cuda_called(stream->device, cudaStreamSynchronize(state->raw[0]), "waiting for the device");
     state->staging_used = 0;
     return st;
 }
@@ -82,8 +82,8 @@ static md_status stage(struct stream *stream, char **out, size_t *piece, size_t 
             (void)cudaFreeHost(state->staging);
             state->staging = NULL;
             state->staging_bytes = 0;
-            TRY(cuda_check(device, cudaMallocHost((void **)&state->staging, wanted),
-                           "pinned memory for uploads"));
+            TRY(cuda_called(device, cudaMallocHost((void **)&state->staging, wanted),
+                            "pinned memory for uploads"));
             state->staging_bytes = wanted;
         }
     }
@@ -103,7 +103,7 @@ md_status cuda_upload(struct stream *stream, void *to, const void *from_host, si
         size_t piece;
         TRY(stage(stream, &staged, &piece, bytes - done));
         memcpy(staged, from + done, piece);
-        TRY(cuda_check(
+        TRY(cuda_called(
             stream->device,
             cudaMemcpyAsync((char *)to + done, staged, piece, cudaMemcpyHostToDevice, raw),
             "an upload"));
@@ -115,7 +115,7 @@ fail:
 
 md_status cuda_download_later(struct stream *stream, void *to_host, const void *from, size_t bytes)
 {
-    return cuda_check(
+    return cuda_called(
         stream->device,
         cudaMemcpyAsync(to_host, from, bytes, cudaMemcpyDeviceToHost, cuda_raw(stream)),
         "a download");

@@ -60,7 +60,7 @@ static md_status fold(struct stream *stream, struct weight *weight)
                        launch_fold_weight((char *)cache->memory + cache->bias_at, type,
                                           weight->bias.data, NULL, rows, 1, raw),
                        "folding a bias"));
-    TRY(cuda_check(device, (int)cudaStreamSynchronize(raw), "folding a weight"));
+    TRY(cuda_called(device, cudaStreamSynchronize(raw), "folding a weight"));
     cache->version = *weight->version;
     cache->valid = true;
 fail:
