@@ -355,7 +355,7 @@ section_sanitize() {
     for check in memcheck racecheck initcheck synccheck; do
         for program in "$@"; do
             # racecheck is hundreds of times slower: each gets its seconds, and says when they ran out
-            CK_FORK=no CK_DEFAULT_TIMEOUT=0 CUEMU_QUICK=1 timeout -k 5 "${SANITIZE_SECONDS:-20}" "$tool" --tool $check --error-exitcode 99 \
+            CK_FORK=no timeout -k 5 "${SANITIZE_SECONDS:-20}" "$tool" --tool $check --error-exitcode 99 \
                 "$program" > "$work/sanitize.one" 2>&1
             case $? in
                 0) verdict=clean ;;

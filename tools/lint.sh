@@ -28,7 +28,7 @@ sources() {
 
 # Kernels and the emulated device: C++, so some rules pass them by.
 device_sources() {
-    find kernels tests/cuemu \( -name '*.cu' -o -name '*.cuh' -o -name '*.cc' \) 2> /dev/null | sort
+    find kernels tests/cuemu bench \( -name '*.cu' -o -name '*.cuh' -o -name '*.cc' \) 2> /dev/null | sort
 }
 
 have() {

@@ -148,7 +148,7 @@ class Detector:
         """In evaluation, on the device, channels_last; narrow: weights in bfloat16."""
         model = common.build(self.settings, torch, self.torchvision, self.side)
         common.fill(model, self.tensors, torch)
-        model.transform._skip_resize = True
+        model.transform.resize = lambda image, target=None: (image, target)  # they have the size
         model.rpn.anchor_generator.cell_anchors = [
             cell.to(self.run.device) for cell in model.rpn.anchor_generator.cell_anchors]
         model = model.to(self.run.device, memory_format=torch.channels_last).eval()
