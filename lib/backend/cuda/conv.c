@@ -28,8 +28,6 @@ static uint64_t flags_of(const struct device *device, const struct conv_buffers 
         flags |= CONV_RELU;
     if (device->tf32)
         flags |= CONV_TF32;
-    if (device->deterministic)
-        flags |= CONV_DETERMINISTIC;
     return flags;
 }
 

@@ -8,9 +8,8 @@ enum conv_flag {
     CONV_BIAS = 1,
     CONV_RESIDUAL = 2,
     CONV_RELU = 4,
-    CONV_TF32 = 8,          /* fp32 factors may be rounded to TF32 */
-    CONV_DETERMINISTIC = 16, /* no engine whose sums depend on scheduling */
-    CONV_IN_PLACE = 32      /* the residual is the output's own memory */
+    CONV_TF32 = 8,     /* fp32 factors may be rounded to TF32 */
+    CONV_IN_PLACE = 16 /* the residual is the output's own memory */
 };
 
 /* Compared and hashed as bytes: no padding. out[r,o] = in[r,i] * w[o,i] is the 1x1 convolution of

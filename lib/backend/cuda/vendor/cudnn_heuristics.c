@@ -27,7 +27,6 @@ static bool numbers_suit(cudnnBackendNumericalNote_t note, const struct conv_pro
     case CUDNN_NUMERICAL_NOTE_TENSOR_CORE: /* which round fp32 factors to TF32 */
         return p->in != TENSOR_F32 || (p->flags & CONV_TF32);
     case CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC:
-        return !(p->flags & CONV_DETERMINISTIC);
     case CUDNN_NUMERICAL_NOTE_DOWN_CONVERT_INPUTS:
     case CUDNN_NUMERICAL_NOTE_REDUCED_PRECISION_REDUCTION:
     case CUDNN_NUMERICAL_NOTE_FFT:
