@@ -131,6 +131,10 @@ $(BUILD)/bench/md_%.o: CPPFLAGS += -Iexamples
 PROGRAM_SUPPORT := $(patsubst %.c,$(BUILD)/%.o,$(wildcard examples/support/*.c))
 
 TEST_SRC := $(sort $(wildcard tests/*/test_*.c) $(wildcard tests/*/*/test_*.c))
+# Some look into the emulated device.
+ifneq ($(HAVE_CUEMU),1)
+TEST_SRC := $(filter-out tests/emulated/%,$(TEST_SRC))
+endif
 # Tests of kernels call launchers: on the emulated device, or with MODE=gpu on the real one.
 ifeq ($(HAVE_CUEMU)$(filter gpu,$(MODE)),0)
 TEST_SRC := $(filter-out tests/kernels/% tests/backend/test_cuda%,$(TEST_SRC))

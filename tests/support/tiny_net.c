@@ -8,19 +8,18 @@
 #include "backend/registry.h"
 #include "core/random.h"
 
-md_status tiny_net_open(struct tiny_net *net, const char *preset, const char *device, int threads,
-                        const char *const *settings, struct memory *memory)
+md_status tiny_net_open_as(struct tiny_net *net, const char *preset, const char *device,
+                           const struct device_options *options, const char *const *settings,
+                           struct memory *memory)
 {
     md_status st = MD_OK;
     const struct backend *backend;
-    int index;
+    struct device_options with_index = *options;
     memset(net, 0, sizeof *net);
     memory_init(&net->own, NULL);
     net->memory = memory ? memory : &net->own;
-    TRY(backend_find(&backend, &index, device));
-    TRY(device_create(
-        &net->device, backend, net->memory,
-        &(struct device_options){.index = index, .threads = threads, .deterministic = true}));
+    TRY(backend_find(&backend, &with_index.index, device));
+    TRY(device_create(&net->device, backend, net->memory, &with_index));
     TRY(config_create(&net->config, net->memory, NULL, preset));
     for (size_t i = 0; settings && settings[i]; i += 2)
         TRY(config_set(net->config, settings[i], settings[i + 1]));
@@ -32,6 +31,13 @@ md_status tiny_net_open(struct tiny_net *net, const char *preset, const char *de
 fail:
     tiny_net_close(net);
     return st;
+}
+
+md_status tiny_net_open(struct tiny_net *net, const char *preset, const char *device, int threads,
+                        const char *const *settings, struct memory *memory)
+{
+    const struct device_options options = {.threads = threads, .deterministic = true};
+    return tiny_net_open_as(net, preset, device, &options, settings, memory);
 }
 
 void tiny_net_close(struct tiny_net *net)

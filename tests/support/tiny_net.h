@@ -27,6 +27,9 @@ struct tiny_net {
  * failure everything is freed. memory NULL: its own. */
 md_status tiny_net_open(struct tiny_net *net, const char *preset, const char *device, int threads,
                         const char *const *settings, struct memory *memory);
+md_status tiny_net_open_as(struct tiny_net *net, const char *preset, const char *device,
+                           const struct device_options *options, const char *const *settings,
+                           struct memory *memory);
 void      tiny_net_close(struct tiny_net *net); /* with its own memory: nothing may be left */
 
 /* width * height RGB pixels of smooth noise; the caller frees. */
