@@ -50,6 +50,13 @@ static inline void *device_copy(const void *host, size_t bytes)
     return memory;
 }
 
+static inline cudaStream_t stream_new(void)
+{
+    cudaStream_t stream = NULL;
+    check_cuda((int)cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking));
+    return stream;
+}
+
 /* Waits for the stream. */
 static inline void device_read(void *host, const void *memory, size_t bytes, cudaStream_t stream)
 {
