@@ -17,6 +17,17 @@
 #define FIBER_TSAN 1
 #endif
 
+/* The fiber before never returned from its last frames: their marks are still there. */
+static void fresh_stack(char *stack, size_t size)
+{
+#ifdef FIBER_ASAN
+    __asan_unpoison_memory_region(stack, size);
+#else
+    (void)stack;
+    (void)size;
+#endif
+}
+
 #if defined(__x86_64__)
 
 extern "C" void fiber_swap(void **save, void *load);
@@ -40,6 +51,7 @@ static void first_steps()
 
 void fiber_start(fiber_context *fiber, char *stack, size_t size, void (*main)())
 {
+    fresh_stack(stack, size);
     void **top = (void **)(void *)(stack + size - 64);
     start_main = main;
     *--top = nullptr;
@@ -82,6 +94,7 @@ static ucontext_t *context_of(fiber_context *fiber)
 void fiber_start(fiber_context *fiber, char *stack, size_t size, void (*main)())
 {
     ucontext_t *context = context_of(fiber);
+    fresh_stack(stack, size);
     start_main = main;
     getcontext(context);
     context->uc_stack.ss_sp = stack;
