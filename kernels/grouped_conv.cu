@@ -362,12 +362,18 @@ bool size_fits(const struct launch_grouped_conv *conv)
            conv->out_channels <= (int64_t)SLICE * BLOCKS_Y_MAX;
 }
 
+/* Copies are of 16 bytes. Operands that are not there yet fit. */
+bool aligned(const struct launch_grouped_conv *conv)
+{
+    return (((uintptr_t)conv->out | (uintptr_t)conv->in | (uintptr_t)conv->weight) & 15) == 0;
+}
+
 } /* namespace */
 
 extern "C" bool launch_grouped_conv_fits(const struct launch_grouped_conv *conv)
 {
-    return !conv->residual && width_fits(conv) && window_fits(conv) && type_fits(conv) &&
-           size_fits(conv);
+    return !conv->residual && aligned(conv) && width_fits(conv) && window_fits(conv) &&
+           type_fits(conv) && size_fits(conv);
 }
 
 extern "C" int launch_grouped_conv(const struct launch_grouped_conv *conv, launch_stream stream)

@@ -139,7 +139,8 @@ int run(const struct launch_grouped_conv *conv, const direct_sizes &s, launch_st
 template <typename T, typename OUT>
 int run_vector(const struct launch_grouped_conv *conv, const direct_sizes &s, launch_stream stream)
 {
-    return s.in_width % 4 == 0 ? run<T, OUT, 4>(conv, s, stream) : run<T, OUT, 1>(conv, s, stream);
+    bool fours = s.in_width % 4 == 0 && (uintptr_t)conv->in % sizeof(cu_vector<T, 4>) == 0;
+    return fours ? run<T, OUT, 4>(conv, s, stream) : run<T, OUT, 1>(conv, s, stream);
 }
 
 template <typename T>

@@ -78,7 +78,7 @@ struct launch_grouped_conv {
     const void       *weight;   /* [out_channels, kernel_h, kernel_w, in_channels / groups], folded */
     const float      *bias;     /* [out_channels] or NULL */
     const void       *residual; /* like out, maybe out itself, or NULL */
-    enum launch_type  type;     /* of in and weight; all is aligned to 16 bytes */
+    enum launch_type  type;     /* of in and weight */
     enum launch_type  out_type; /* the same or F32 */
     int64_t           n, h, w, in_channels, out_channels;
     int               groups, kernel_h, kernel_w, stride, pad;
@@ -89,7 +89,8 @@ struct launch_grouped_conv {
 };
 
 /* On tensor cores: 3x3, pad 1, stride 1 or 2, groups of 8, 16, 32 or 64 channels in and as many out,
- * BF16 and F16, out of the same type, no residual. What does not fit is cudaErrorInvalidValue. */
+ * BF16 and F16, out of the same type, no residual, everything aligned to 16 bytes. What does not fit
+ * is cudaErrorInvalidValue. */
 bool launch_grouped_conv_fits(const struct launch_grouped_conv *conv);
 int  launch_grouped_conv(const struct launch_grouped_conv *conv, launch_stream stream);
 

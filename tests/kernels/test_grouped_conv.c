@@ -175,6 +175,7 @@ START_TEST(says_what_it_serves)
     REFUSED(conv.n = INT64_MAX / 2);
     REFUSED(conv.h = INT64_MAX);
     REFUSED(conv.n = -1);
+    REFUSED(conv.in = (const void *)(uintptr_t)8);
     good.capability = 75, good.shared_limit = 64 << 10;
     good.type = good.out_type = LAUNCH_F16;
     ck_assert(launch_grouped_conv_fits(&good));

@@ -88,6 +88,30 @@ START_TEST(every_run_has_the_same_bits)
 }
 END_TEST
 
+/* Operands may begin anywhere that their type may. */
+START_TEST(any_alignment)
+{
+    if (no_device())
+        SKIP("no device");
+    struct launch_grouped_conv conv = shape_of(&shapes[4]);
+    conv.type = conv.out_type = LAUNCH_BF16;
+    struct conv_case c;
+    conv_open(&c, conv, 0);
+    float *shifted = malloc((size_t)(c.in_count + 1) * sizeof *shifted);
+    ck_assert_ptr_nonnull(shifted);
+    shifted[0] = 0;
+    memcpy(shifted + 1, c.in, (size_t)c.in_count * sizeof *shifted);
+    device_drop((void *)(uintptr_t)c.conv.in);
+    char *moved = conv_upload(shifted, LAUNCH_BF16, c.in_count + 1);
+    free(shifted);
+    c.conv.in = moved + 2;
+    check_cuda(launch_grouped_direct(&c.conv, c.stream));
+    conv_check(&c);
+    c.conv.in = moved;
+    conv_close(&c);
+}
+END_TEST
+
 /* Nothing to write, also where the kernel is larger than the padded image. */
 START_TEST(no_elements_is_nothing_to_do)
 {
@@ -132,5 +156,5 @@ START_TEST(says_what_it_serves)
 END_TEST
 
 SUITE("kernels/grouped_direct", LOOP(equals_the_exact_sums, 0, SHAPES),
-      LOOP(every_run_has_the_same_bits, 0, SHAPES), TEST(no_elements_is_nothing_to_do),
-      TEST(says_what_it_serves))
+      LOOP(every_run_has_the_same_bits, 0, SHAPES), TEST(any_alignment),
+      TEST(no_elements_is_nothing_to_do), TEST(says_what_it_serves))
