@@ -11,7 +11,7 @@ enum { THREADS = 256, BLOCKS = 4096 };
 /* ---- kernels ------------------------------------------------------------------------------- */
 
 template <typename T, int VECTOR>
-static __global__ void __launch_bounds__(THREADS, 5) maxpool_kernel(T *out, const T *in, struct launch_pool p)
+static __global__ void __launch_bounds__(THREADS, 4) maxpool_kernel(T *out, const T *in, struct launch_pool p)
 {
     typedef cu_vector<T, VECTOR> vector;
     cu_pdl_wait();
