@@ -28,6 +28,8 @@ static const struct remedy {
      false},
     {"libpng", "PNG is read by slower code", "apt-get install libpng-dev && make", false},
     {"expat", "Pascal VOC is not read", "apt-get install libexpat1-dev && make", false},
+    {"CUDA", "the GPU is not used", "install a CUDA toolkit 12 or later and cuDNN 9, then make",
+     false},
 };
 enum { REMEDY_COUNT = sizeof remedies / sizeof remedies[0] };
 
@@ -36,25 +38,50 @@ struct findings {
     struct self_test test;
     const struct remedy *missing[REMEDY_COUNT];
     int missing_count;
-    bool whole, cuda_built;
+    bool whole;
+    md_device_info cuda[MACHINE_GPUS]; /* devices that this build can open */
+    int cuda_count;
+    char cuda_reason[512]; /* without one: why; "" when the build has no CUDA */
 };
+
+static bool is_cuda(const char *name)
+{
+    return strncmp(name, "cuda", 4) == 0;
+}
+
+/* What opening one says is the reason why there is none. */
+static void look_at_cuda(struct findings *f)
+{
+    for (size_t i = 0; i < md_device_count() && f->cuda_count < MACHINE_GPUS; i++) {
+        md_device_info info;
+        if (md_device_query(i, &info) >= 0 && is_cuda(info.name))
+            f->cuda[f->cuda_count++] = info;
+    }
+    md_context_options options = md_context_options_default();
+    md_context *context = NULL;
+    options.device = "cuda";
+    if (f->cuda_count == 0 && md_context_create(&context, &options) < 0)
+        snprintf(f->cuda_reason, sizeof f->cuda_reason, "%s", md_last_error());
+    md_context_free(context);
+}
 
 static void look(struct findings *f)
 {
     const char *name, *version;
     f->whole = true;
-    for (size_t i = 0; (name = md_build_part(i, &version)) != NULL; i++)
+    machine_look(&f->machine);
+    for (size_t i = 0; (name = md_build_part(i, &version)) != NULL; i++) {
+        const bool cuda = strcmp(name, "CUDA") == 0;
+        if (cuda && version)
+            look_at_cuda(f);
+        if (cuda && f->machine.gpu_count == 0)
+            continue; /* nobody misses it */
         for (int k = 0; k < REMEDY_COUNT; k++)
             if (!version && strcmp(name, remedies[k].part) == 0) {
                 f->missing[f->missing_count++] = &remedies[k];
                 f->whole = f->whole && !remedies[k].needed;
             }
-    for (size_t i = 0; i < md_device_count(); i++) {
-        md_device_info info;
-        if (md_device_query(i, &info) >= 0 && strncmp(info.name, "cuda", 4) == 0)
-            f->cuda_built = true;
     }
-    machine_look(&f->machine);
     self_test_run(&f->test);
     f->whole = f->whole && f->test.passed;
 }
@@ -82,17 +109,36 @@ static void print_build(void)
     printf("\n");
 }
 
+static void print_gpus(const struct findings *f)
+{
+    const struct machine *m = &f->machine;
+    const double gib = 1 << 30;
+    for (int i = 0; i < f->cuda_count; i++) {
+        const md_device_info *info = &f->cuda[i];
+        printf("GPU          %s, %s, %.1f GiB, %.1f free\n", info->name, info->description,
+               (double)info->memory_total / gib, (double)info->memory_free / gib);
+        if (i == 0)
+            printf("             %s\n", info->libraries);
+    }
+    if (f->cuda_count > 0)
+        return;
+    if (m->gpu_count == 0)
+        printf("GPU          none\n");
+    for (int i = 0; i < m->gpu_count; i++)
+        printf("GPU          %s, driver %s; not used\n", m->gpus[i],
+               *m->driver ? m->driver : "unknown");
+    if (m->gpu_count > 0)
+        printf("             %s\n",
+               *f->cuda_reason ? f->cuda_reason : "this build computes on the CPU");
+}
+
 static void print_machine(const struct findings *f)
 {
     const struct machine *m = &f->machine;
     printf("processor    %s, %d of %d cores usable\n", m->model, m->usable, m->cores);
     printf("features     %s\n", *m->features ? m->features : "none that matter here");
     printf("memory       %.1f GiB, %.1f free\n", m->memory_total, m->memory_free);
-    if (m->gpu_count == 0)
-        printf("GPU          none\n");
-    for (int i = 0; i < m->gpu_count; i++)
-        printf("GPU          %s, driver %s%s\n", m->gpus[i], *m->driver ? m->driver : "unknown",
-               f->cuda_built ? "" : "; not used, this build computes on the CPU");
+    print_gpus(f);
 }
 
 static void print_end(const struct findings *f)
@@ -100,7 +146,10 @@ static void print_end(const struct findings *f)
     for (int i = 0; i < f->missing_count; i++)
         printf("missing      %s: %s\n             %s\n", f->missing[i]->part, f->missing[i]->price,
                f->missing[i]->command);
-    if (f->missing_count == 0)
+    const bool libraries = f->cuda_count > 0 && *f->cuda[0].missing;
+    if (libraries)
+        printf("missing      for the GPU: %s\n", f->cuda[0].missing);
+    if (f->missing_count == 0 && !libraries)
         printf("missing      nothing\n");
     if (f->test.passed)
         printf("self-test    passed: three training steps on cpu and ref agree to %.0e, %.1f s\n",
@@ -119,6 +168,22 @@ static void put_text(const char *before, const char *text)
         cli_put_json(stdout, text);
     else
         printf("null");
+}
+
+static void print_cuda_json(const struct findings *f)
+{
+    printf(", \"cuda\": [");
+    for (int i = 0; i < f->cuda_count; i++) {
+        const md_device_info *info = &f->cuda[i];
+        put_text(i ? ", {\"name\": " : "{\"name\": ", info->name);
+        put_text(", \"description\": ", info->description);
+        printf(", \"memory\": %llu, \"free\": %llu", (unsigned long long)info->memory_total,
+               (unsigned long long)info->memory_free);
+        put_text(", \"libraries\": ", info->libraries);
+        put_text(", \"missing\": ", *info->missing ? info->missing : NULL);
+        printf("}");
+    }
+    put_text("], \"cuda_reason\": ", *f->cuda_reason ? f->cuda_reason : NULL);
 }
 
 static void print_json(const struct findings *f)
@@ -145,6 +210,7 @@ static void print_json(const struct findings *f)
     for (int i = 0; i < m->gpu_count; i++)
         put_text(i ? ", " : "", m->gpus[i]);
     put_text("], \"driver\": ", *m->driver ? m->driver : NULL);
+    print_cuda_json(f);
     printf(", \"missing\": [");
     for (int i = 0; i < f->missing_count; i++) {
         put_text(i ? ", {\"part\": " : "{\"part\": ", f->missing[i]->part);

@@ -113,28 +113,49 @@ void md_log_to_stderr(void *user, md_log_level level, const char *message)
 
 /* ---- devices ------------------------------------------------------------------------------ */
 
+static size_t devices_of(const struct backend *backend)
+{
+    return backend->device_count ? (size_t)backend->device_count() : 1;
+}
+
 size_t md_device_count(void)
 {
-    return backend_count();
+    size_t count = 0;
+    for (size_t i = 0; i < backend_count(); i++)
+        count += devices_of(backend_at(i));
+    return count;
+}
+
+static void query_host(md_device_info *info)
+{
+    struct utsname machine;
+    if (uname(&machine) == 0)
+        snprintf(info->description, sizeof info->description, "%.64s, %ld cores", machine.machine,
+                 sysconf(_SC_NPROCESSORS_ONLN));
+    uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
+    info->memory_total = (uint64_t)sysconf(_SC_PHYS_PAGES) * page;
+    info->memory_free = (uint64_t)sysconf(_SC_AVPHYS_PAGES) * page;
 }
 
 md_status md_device_query(size_t index, md_device_info *out)
 {
     md_status st = MD_OK;
     md_device_info info = {0};
-    struct utsname machine;
+    const struct backend *backend = NULL;
+    size_t of_backend = index;
     TRY(GIVEN(out));
-    const struct backend *backend = backend_at(index);
+    for (size_t i = 0; (backend = backend_at(i)) && of_backend >= devices_of(backend); i++)
+        of_backend -= devices_of(backend);
     if (!backend)
         FAIL(MD_EINVAL, "md_device_query: index is %zu, there are %zu devices", index,
-             backend_count());
-    snprintf(info.name, sizeof info.name, "%s", backend->name);
-    if (uname(&machine) == 0)
-        snprintf(info.description, sizeof info.description, "%.64s, %ld cores", machine.machine,
-                 sysconf(_SC_NPROCESSORS_ONLN));
-    uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
-    info.memory_total = (uint64_t)sysconf(_SC_PHYS_PAGES) * page;
-    info.memory_free = (uint64_t)sysconf(_SC_AVPHYS_PAGES) * page;
+             md_device_count());
+    if (backend->device_query) {
+        snprintf(info.name, sizeof info.name, "%.8s:%d", backend->name, (int)of_backend);
+        TRY(backend->device_query(&info, (int)of_backend));
+    } else {
+        snprintf(info.name, sizeof info.name, "%s", backend->name);
+        query_host(&info);
+    }
     *out = info;
 fail:
     return st;

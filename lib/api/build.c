@@ -16,7 +16,10 @@
 #include <png.h>
 #endif
 
+#include <string.h>
+
 #include "api/internal.h"
+#include "backend/registry.h"
 
 #define TEXT_OF(x) #x
 #define TEXT(x) TEXT_OF(x)
@@ -75,6 +78,14 @@
 #define EXPAT NULL
 #endif
 
+static const char *cuda_version(void)
+{
+    for (size_t i = 0; i < backend_count(); i++)
+        if (strcmp(backend_at(i)->name, "cuda") == 0)
+            return backend_at(i)->toolkit;
+    return NULL;
+}
+
 const char *md_build_part(size_t index, const char **version)
 {
     const struct {
@@ -83,7 +94,7 @@ const char *md_build_part(size_t index, const char **version)
                  {"oneDNN", ONEDNN},      {"OpenMP", OPENMP},
                  {"libjpeg", JPEG},       {"libpng", PNG},
                  {"zlib", zlibVersion()}, {"libyaml", yaml_get_version_string()},
-                 {"expat", EXPAT}};
+                 {"expat", EXPAT},        {"CUDA", cuda_version()}};
     if (index >= sizeof parts / sizeof parts[0])
         return NULL;
     if (version)

@@ -83,7 +83,8 @@ md_status md_context_create(md_context **out, const md_context_options *options)
                                     .tf32 = read.precision == MD_TF32,
                                     .activations = activation_type(read.precision)};
     TRY(device_create(&context->device, backend, &context->memory, &device));
-    snprintf(context->name, sizeof context->name, index > 0 ? "%s:%d" : "%s", backend->name, index);
+    snprintf(context->name, sizeof context->name,
+             index > 0 || backend->device_query ? "%s:%d" : "%s", backend->name, index);
     *out = context;
     return MD_OK;
 fail:

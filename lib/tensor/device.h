@@ -46,6 +46,7 @@ struct backend {
     const struct op_table *ops;
 
     /* What follows is NULL, false or 0 where a device has no such thing. */
+    const char *toolkit;                                       /* "13.0": what it was built with */
     int (*device_count)(void);                                /* NULL: one. Never fails. */
     md_status (*device_query)(md_device_info *out, int index); /* NULL: the host itself */
     bool forward_only;      /* the primitives of training are MD_EUNSUPPORTED */

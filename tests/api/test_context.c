@@ -27,6 +27,9 @@ START_TEST(devices_are_listed)
         OK(md_context_create(&context, &options));
         ck_assert_str_eq(md_context_device(context), info.name);
         ck_assert_uint_gt(info.memory_total, 0);
+        ck_assert_uint_ge(info.memory_total, info.memory_free);
+        /* What else is there at run time is said of the devices that need it. */
+        ck_assert_int_eq(info.libraries[0] != '\0', strncmp(info.name, "cuda", 4) == 0);
         md_context_free(context);
     }
     strcpy(info.name, "untouched");

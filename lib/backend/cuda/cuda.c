@@ -9,12 +9,31 @@
 
 enum { OLDEST_CAPABILITY = 75, ROIS_AT_ONCE = 1 << 16 };
 
+/* "13.0" */
+static const char TOOLKIT[] = {'0' + CUDART_VERSION / 10000, '0' + CUDART_VERSION / 1000 % 10, '.',
+                               '0' + CUDART_VERSION % 100 / 10, '\0'};
+
 /* ---- errors ------------------------------------------------------------------------------- */
 
-/* Errors of a kernel that ran, and all that follow it in the process. */
+/* Errors after which nothing works in the process: a kernel's, and memory that lost its content. */
 static bool is_fault(int error)
 {
-    return error >= 700 && error <= 719 && error != 704 && error != 705; /* but peer access twice */
+    switch (error) {
+    case 214: /* uncorrectable ECC */
+    case cudaErrorIllegalAddress:
+    case 702: /* timeout */
+    case 709: /* context destroyed */
+    case 710: /* assert */
+    case 714: /* hardware stack */
+    case 715: /* illegal instruction */
+    case 716: /* misaligned address */
+    case 717: /* address space */
+    case 718: /* program counter */
+    case cudaErrorLaunchFailure:
+        return true;
+    default:
+        return false;
+    }
 }
 
 static md_status dead(const struct device *device, const struct cuda_device *state)
@@ -23,24 +42,19 @@ static md_status dead(const struct device *device, const struct cuda_device *sta
                  state->death);
 }
 
+/* Without a lock: the device's may be held by whoever sees the fault. */
 static md_status mark_dead(const struct device *device, int error, const char *what)
 {
     struct cuda_device *state = cuda_device_of(device);
-    bool first = false;
-    pthread_mutex_lock((pthread_mutex_t *)&device->lock);
-    if (!atomic_load(&state->dead)) {
-        snprintf(state->death, sizeof state->death, "%.60s: %.60s", what,
-                 cudaGetErrorString((cudaError_t)error));
+    const char *message = cudaGetErrorString((cudaError_t)error);
+    if (!atomic_exchange(&state->dying, true)) {
+        snprintf(state->death, sizeof state->death, "%.60s: %.60s", what, message);
         atomic_store(&state->dead, true);
-        first = true;
     }
-    pthread_mutex_unlock((pthread_mutex_t *)&device->lock);
-    if (!first)
-        return dead(device, state);
     return ERROR(MD_EDEVICE,
                  "cuda:%d: %s, seen at %s; run with CUDA_LAUNCH_BLOCKING=1 to see which kernel it "
                  "was, and report it",
-                 device->index, cudaGetErrorString((cudaError_t)error), what);
+                 device->index, message, what);
 }
 
 static md_status out_of_memory(const struct device *device, const char *what)
@@ -86,6 +100,8 @@ static md_status check_index(int index)
     int count = 0, driver = 0;
     cudaError_t error = cudaGetDeviceCount(&count);
     (void)cudaDriverGetVersion(&driver);
+    if (error == cudaErrorInsufficientDriver && driver == 0)
+        return ERROR(MD_EDEVICE, "cuda: no NVIDIA driver is installed; --device cpu works without");
     if (error == cudaErrorInsufficientDriver)
         return ERROR(MD_EDEVICE,
                      "cuda: the driver is for CUDA %d.%d, this build for %d.%d; install a newer "
@@ -138,6 +154,7 @@ static md_status device_open(struct device *device)
     struct cuda_device *state = NULL;
     TRY(check_index(device->index));
     TRY(memory_zeroed(device->memory, &state, 1, sizeof *state));
+    atomic_init(&state->dying, false);
     atomic_init(&state->dead, false);
     device->state = state;
     TRY(read_properties(state, device->index));
@@ -152,18 +169,37 @@ fail:
     return st;
 }
 
+/* cuDNN and cuBLASLt are looked for as a context would. */
+static md_status query_libraries(md_device_info *out, int index)
+{
+    md_status st = MD_OK;
+    struct memory memory;
+    struct vendor *vendor = NULL;
+    memory_init(&memory, NULL);
+    TRY(vendor_open(&vendor, &memory, index));
+    const char *missing = vendor_missing(vendor);
+    snprintf(out->libraries, sizeof out->libraries, "%s", vendor_versions(vendor));
+    snprintf(out->missing, sizeof out->missing, "%s", missing ? missing : "");
+    vendor_close(vendor);
+fail:
+    return st;
+}
+
 static md_status device_query(md_device_info *out, int index)
 {
     struct cuda_device state = {0};
     size_t free_bytes = 0, total = 0;
-    md_status st = read_properties(&state, index);
+    md_status st = MD_OK;
+    TRY(read_properties(&state, index));
     snprintf(out->description, sizeof out->description,
              "%.50s, compute capability %d.%d, driver %d.%d", state.name, state.capability / 10,
              state.capability % 10, state.driver / 1000, state.driver % 1000 / 10);
-    if (st >= 0 && cudaSetDevice(index) == cudaSuccess)
+    if (cudaSetDevice(index) == cudaSuccess)
         (void)cudaMemGetInfo(&free_bytes, &total);
     out->memory_total = total;
     out->memory_free = free_bytes;
+    st = query_libraries(out, index);
+fail:
     return st;
 }
 
@@ -227,6 +263,7 @@ const struct backend *backend_cuda(void)
         .download = cuda_download,
         .synchronise = cuda_synchronise,
         .ops = &cuda_ops,
+        .toolkit = TOOLKIT,
         .device_count = device_count,
         .device_query = device_query,
         .forward_only = true,

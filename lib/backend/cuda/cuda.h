@@ -18,8 +18,8 @@ struct cuda_device {
     int           capability; /* e.g. 90 */
     int           multiprocessors;
     struct plans *plans;     /* engines of dense convolutions */
-    atomic_bool   dead;      /* a kernel faulted: nothing works on it any more */
-    char          death[128]; /* written once, before dead */
+    atomic_bool   dying, dead; /* a kernel faulted: nothing works on it any more */
+    char          death[128]; /* written once, by who sets dying first, before dead */
 };
 
 struct cuda_stream {
