@@ -64,15 +64,17 @@ static void check_combine(enum launch_type type, int64_t count, int64_t offset, 
     const size_t bytes = bytes_of(type);
     float *a = conv_numbers(&random, count + offset, 1000, 0.37f);
     float *b = conv_numbers(&random, count + in_offset, 1000, 0.0113f);
-    void *in = conv_upload(b, type, count + in_offset), *values = conv_upload(a, type, count + offset);
+    void *in = conv_upload(b, type, count + in_offset),
+         *values = conv_upload(a, type, count + offset);
     for (int adds = 0; adds < 2; adds++) {
         cudaStream_t stream = stream_new();
         char *out = device_new((size_t)(count + offset + GUARD) * bytes);
         check_cuda((int)cudaMemcpy(out, values, (size_t)(count + offset) * bytes,
                                    cudaMemcpyDeviceToDevice));
         void *to = out + (size_t)offset * bytes;
-        check_cuda(adds ? launch_add(to, (char *)in + (size_t)in_offset * bytes, count, type, stream)
-                        : launch_scale(to, -1.7f, count, type, stream));
+        check_cuda(adds
+                       ? launch_add(to, (char *)in + (size_t)in_offset * bytes, count, type, stream)
+                       : launch_scale(to, -1.7f, count, type, stream));
         void *found = read_guarded(out, count + offset, bytes, stream);
         for (int64_t i = 0; i < count + offset; i++) {
             float rounded[3];
@@ -109,7 +111,8 @@ START_TEST(add_and_scale_round_once)
 END_TEST
 
 /* `count` values of `from` become those of `to`: as the formulas of tests/support/half.c say. */
-static void check_cast(enum launch_type to, enum launch_type from, const void *values, int64_t count)
+static void check_cast(enum launch_type to, enum launch_type from, const void *values,
+                       int64_t count)
 {
     cudaStream_t stream = stream_new();
     void *in = device_copy(values, (size_t)count * bytes_of(from));
@@ -141,7 +144,8 @@ START_TEST(casts_of_every_pattern_of_16_bits)
     uint16_t *patterns = host_new(65536 * sizeof *patterns);
     for (unsigned i = 0; i < 65536; i++)
         patterns[i] = (uint16_t)i;
-    check_cast((enum launch_type)(_i % TYPES), _i < TYPES ? LAUNCH_BF16 : LAUNCH_F16, patterns, 65536);
+    check_cast((enum launch_type)(_i % TYPES), _i < TYPES ? LAUNCH_BF16 : LAUNCH_F16, patterns,
+               65536);
     free(patterns);
 }
 END_TEST
@@ -184,8 +188,8 @@ static void check_fold(enum launch_type type, int64_t rows, int64_t columns, boo
     float *on_device = device_copy(value, (size_t)count * 4);
     float *scale_on_device = device_copy(scale, (size_t)rows * 4);
     void *out = device_new((size_t)(count + GUARD) * bytes_of(type));
-    check_cuda(launch_fold_weight(out, type, on_device, scaled ? scale_on_device : NULL, rows, columns,
-                                  stream));
+    check_cuda(launch_fold_weight(out, type, on_device, scaled ? scale_on_device : NULL, rows,
+                                  columns, stream));
     void *found = read_guarded(out, count, bytes_of(type), stream);
     for (int64_t i = 0; i < count; i++) {
         float expected;
@@ -202,7 +206,8 @@ static void check_fold(enum launch_type type, int64_t rows, int64_t columns, boo
 
 START_TEST(fold_multiplies_each_row_by_its_scale)
 {
-    static const int64_t shapes[][2] = {{0, 5}, {5, 0}, {1, 1}, {64, 147}, {3, 1}, {1, 1023}, {37, 72}};
+    static const int64_t shapes[][2] = {{0, 5}, {5, 0},    {1, 1},  {64, 147},
+                                        {3, 1}, {1, 1023}, {37, 72}};
     if (no_device())
         SKIP("no device");
     for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++) {
@@ -222,7 +227,8 @@ static void check_softmax(int64_t capacity, int64_t classes, int32_t rows, float
     float *in = device_copy(logits, (size_t)count * 4);
     float *out = device_new((size_t)(count + GUARD) * 4);
     int32_t *rows_on_device = device_copy(&rows, sizeof rows);
-    check_cuda(launch_softmax(out, in, rows < 0 ? NULL : rows_on_device, capacity, classes, stream));
+    check_cuda(
+        launch_softmax(out, in, rows < 0 ? NULL : rows_on_device, capacity, classes, stream));
     float *found = read_guarded(out, count, 4, stream);
     for (int64_t r = 0; r < capacity && classes > 0; r++) {
         const float *row = logits + r * classes;
@@ -232,11 +238,11 @@ static void check_softmax(int64_t capacity, int64_t classes, int32_t rows, float
         for (int64_t k = 0; k < classes; k++)
             sum += exp((double)row[k] - most);
         for (int64_t k = 0; k < classes; k++) {
-            const double expected =
-                rows >= 0 && r >= rows ? 0 : exp((double)row[k] - most) / sum;
+            const double expected = rows >= 0 && r >= rows ? 0 : exp((double)row[k] - most) / sum;
             /* expf: 2 units in the last place, its argument's rounding as many times its size, at
              * most 20 here before the term is below 1e-8; the sum's 11 roundings of a lane each. */
-            ck_assert_msg(fabs((double)found[r * classes + k] - expected) <= 4e-6 * expected + 1e-13,
+            ck_assert_msg(fabs((double)found[r * classes + k] - expected) <=
+                              4e-6 * expected + 1e-13,
                           "row %lld, class %lld: %.9g, not %.9g", (long long)r, (long long)k,
                           (double)found[r * classes + k], expected);
         }
@@ -264,6 +270,6 @@ START_TEST(softmax_of_rows_up_to_the_count)
 END_TEST
 
 SUITE("kernels/elementwise", LOOP(fill_writes_every_word_and_no_more, 0, COUNTS),
-      LOOP(add_and_scale_round_once, 0, COUNTS * TYPES),
+      LOOP(add_and_scale_round_once, 0, COUNTS *TYPES),
       LOOP(casts_of_every_pattern_of_16_bits, 0, 2 * TYPES), LOOP(casts_round_ties_to_even, 0, 2),
       LOOP(fold_multiplies_each_row_by_its_scale, 0, TYPES), TEST(softmax_of_rows_up_to_the_count))

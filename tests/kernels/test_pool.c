@@ -8,8 +8,9 @@ struct pool_case {
 
 /* Runs of 8 channels of 16 bits, 4 of 32, are what a thread takes; other counts go one by one. */
 static const struct pool_case pools[] = {
-    {1, 1, 1, 1, 1, 1, 0},   {1, 9, 12, 64, 3, 2, 1}, {2, 7, 5, 8, 3, 2, 1},  {1, 6, 6, 4, 2, 2, 0},
-    {3, 5, 9, 7, 3, 1, 1},   {1, 13, 4, 12, 5, 3, 2}, {1, 8, 3, 24, 1, 2, 0}, /* p6 of an FPN */
+    {1, 1, 1, 1, 1, 1, 0},   {1, 9, 12, 64, 3, 2, 1}, {2, 7, 5, 8, 3, 2, 1},
+    {1, 6, 6, 4, 2, 2, 0},   {3, 5, 9, 7, 3, 1, 1},   {1, 13, 4, 12, 5, 3, 2},
+    {1, 8, 3, 24, 1, 2, 0},                                                     /* p6 of an FPN */
     {2, 1, 17, 16, 3, 2, 1}, {1, 4, 4, 520, 4, 4, 0}, {1, 2, 3, 2056, 3, 2, 1}, /* a long row */
     {0, 4, 4, 8, 3, 2, 1},   {1, 4, 4, 0, 3, 2, 1},
 };
@@ -47,8 +48,8 @@ static float window_maximum(const float *in, const struct pool_case *p, int64_t 
 }
 
 /* Each element of `memory`, `shift` elements in, against `expected`; ends the stream. */
-static void check_map(const void *memory, enum launch_type type, int64_t shift, const float *expected,
-                      int64_t count, cudaStream_t stream)
+static void check_map(const void *memory, enum launch_type type, int64_t shift,
+                      const float *expected, int64_t count, cudaStream_t stream)
 {
     char *found = malloc((size_t)(count + shift) * 4 + 1);
     ck_assert_ptr_nonnull(found);
@@ -64,7 +65,8 @@ static void check_map(const void *memory, enum launch_type type, int64_t shift, 
     free(found);
 }
 
-static void check_maxpool(const struct pool_case *p, enum launch_type type, int64_t shift, bool negative)
+static void check_maxpool(const struct pool_case *p, enum launch_type type, int64_t shift,
+                          bool negative)
 {
     struct random random = {.seed = (uint64_t)(p->h * 31 + p->w), .stream = RANDOM_TEST};
     cudaStream_t stream = stream_new();
@@ -72,14 +74,14 @@ static void check_maxpool(const struct pool_case *p, enum launch_type type, int6
     const int out_w = (p->w + 2 * p->pad - p->kernel) / p->stride + 1;
     const int64_t count = (int64_t)p->n * out_h * out_w * p->c;
     const int64_t in_count = (int64_t)p->n * p->h * p->w * p->c;
-    const struct launch_pool pool = {p->n,  p->c,  p->h,      p->w,     out_h,
+    const struct launch_pool pool = {p->n,  p->c,      p->h,      p->w,  out_h,
                                      out_w, p->kernel, p->stride, p->pad};
     float *values = map_of(&random, in_count, negative), *expected = malloc((size_t)count * 4 + 1);
     ck_assert_ptr_nonnull(expected);
     for (int64_t i = 0; i < count; i++) {
         const int64_t place = i / p->c, row = place / out_w;
-        expected[i] = window_maximum(values, p, row / out_h, (int)(row % out_h), (int)(place % out_w),
-                                     (int)(i % p->c));
+        expected[i] = window_maximum(values, p, row / out_h, (int)(row % out_h),
+                                     (int)(place % out_w), (int)(i % p->c));
     }
     void *in = conv_upload(values, type, in_count);
     char *out = device_new((size_t)(count + shift) * bytes_of(type));
@@ -127,7 +129,7 @@ static void check_upsample(int n, int h, int w, int c, enum launch_type type, in
 
 START_TEST(upsample_adds_each_pixel_to_four)
 {
-    static const int shapes[][4] = {{1, 1, 1, 1},  {2, 3, 5, 8},   {1, 4, 2, 256}, {3, 2, 3, 7},
+    static const int shapes[][4] = {{1, 1, 1, 1},  {2, 3, 5, 8},    {1, 4, 2, 256}, {3, 2, 3, 7},
                                     {1, 7, 1, 12}, {1, 1, 2, 2056}, {0, 2, 2, 8},   {1, 2, 2, 0}};
     if (no_device())
         SKIP("no device");
@@ -138,5 +140,5 @@ START_TEST(upsample_adds_each_pixel_to_four)
 }
 END_TEST
 
-SUITE("kernels/pool", LOOP(maxpool_is_the_maximum_inside_the_image, 0, POOLS * TYPES),
+SUITE("kernels/pool", LOOP(maxpool_is_the_maximum_inside_the_image, 0, POOLS *TYPES),
       LOOP(upsample_adds_each_pixel_to_four, 0, TYPES))

@@ -12,40 +12,66 @@ struct stem_case {
 
 /* Tiles of 16 bits are of 4 x 15 pooled pixels, 16 x 60 of the image. */
 static const struct stem_case stems[] = {
-    {1, 1, 1, 3, 64, 7, 7, 2, 3, 3, 2, 1, 1},    {1, 32, 61, 3, 64, 7, 7, 2, 3, 3, 2, 1, 8},
-    {2, 37, 130, 3, 64, 7, 7, 2, 3, 3, 2, 1, 1}, {1, 64, 17, 3, 32, 7, 7, 2, 3, 3, 2, 1, 2},
-    {3, 18, 66, 3, 8, 7, 7, 2, 3, 3, 2, 1, 1},   {1, 16, 60, 3, 24, 7, 7, 2, 3, 3, 2, 1, 1},
-    {1, 21, 23, 3, 12, 7, 7, 2, 3, 3, 2, 1, 1},  {1, 15, 12, 3, 72, 7, 7, 2, 3, 3, 2, 1, 1}, /* plain */
-    {2, 11, 9, 4, 8, 3, 5, 1, 1, 2, 2, 0, 1},    {0, 32, 32, 3, 64, 7, 7, 2, 3, 3, 2, 1, 1},
+    {1, 1, 1, 3, 64, 7, 7, 2, 3, 3, 2, 1, 1},
+    {1, 32, 61, 3, 64, 7, 7, 2, 3, 3, 2, 1, 8},
+    {2, 37, 130, 3, 64, 7, 7, 2, 3, 3, 2, 1, 1},
+    {1, 64, 17, 3, 32, 7, 7, 2, 3, 3, 2, 1, 2},
+    {3, 18, 66, 3, 8, 7, 7, 2, 3, 3, 2, 1, 1},
+    {1, 16, 60, 3, 24, 7, 7, 2, 3, 3, 2, 1, 1},
+    {1, 21, 23, 3, 12, 7, 7, 2, 3, 3, 2, 1, 1},
+    {1, 15, 12, 3, 72, 7, 7, 2, 3, 3, 2, 1, 1}, /* plain */
+    {2, 11, 9, 4, 8, 3, 5, 1, 1, 2, 2, 0, 1},
+    {0, 32, 32, 3, 64, 7, 7, 2, 3, 3, 2, 1, 1},
 };
 enum { STEMS = sizeof stems / sizeof stems[0], TYPES = 3 };
 
 struct stem_run {
-    struct conv_case   c; /* the convolution alone */
+    struct conv_case c; /* the convolution alone */
     struct launch_stem stem;
-    int64_t            count;
-    size_t             element;
+    int64_t count;
+    size_t element;
 };
 
-static void stem_open(struct stem_run *run, const struct stem_case *s, enum launch_type type, bool bias)
+static void stem_open(struct stem_run *run, const struct stem_case *s, enum launch_type type,
+                      bool bias)
 {
-    const struct launch_grouped_conv conv = {.n = s->n, .h = s->h, .w = s->w, .in_channels = s->in,
-                                             .out_channels = s->out, .kernel_h = s->kernel_h,
-                                             .kernel_w = s->kernel_w, .stride = s->stride,
-                                             .pad = s->pad, .groups = 1, .type = type,
+    const struct launch_grouped_conv conv = {.n = s->n,
+                                             .h = s->h,
+                                             .w = s->w,
+                                             .in_channels = s->in,
+                                             .out_channels = s->out,
+                                             .kernel_h = s->kernel_h,
+                                             .kernel_w = s->kernel_w,
+                                             .stride = s->stride,
+                                             .pad = s->pad,
+                                             .groups = 1,
+                                             .type = type,
                                              .out_type = type};
     conv_open(&run->c, conv, bias ? CASE_BIAS : 0);
     const int conv_h = (int)run->c.out_h, conv_w = (int)run->c.out_w;
     run->element = type == LAUNCH_F32 ? 4 : 2;
     run->stem = (struct launch_stem){
-        .in = run->c.conv.in, .weight = run->c.conv.weight, .bias = run->c.conv.bias,
-        .images = s->n, .height = s->h, .width = s->w, .in_channels = s->in, .channels = s->out,
-        .conv_height = conv_h, .conv_width = conv_w,
+        .in = run->c.conv.in,
+        .weight = run->c.conv.weight,
+        .bias = run->c.conv.bias,
+        .images = s->n,
+        .height = s->h,
+        .width = s->w,
+        .in_channels = s->in,
+        .channels = s->out,
+        .conv_height = conv_h,
+        .conv_width = conv_w,
         .out_height = (conv_h + 2 * s->pool_pad - s->pool_kernel) / s->pool_stride + 1,
         .out_width = (conv_w + 2 * s->pool_pad - s->pool_kernel) / s->pool_stride + 1,
-        .kernel_height = s->kernel_h, .kernel_width = s->kernel_w, .stride = s->stride,
-        .pad = s->pad, .pool_kernel = s->pool_kernel, .pool_stride = s->pool_stride,
-        .pool_pad = s->pool_pad, .multiprocessors = s->multiprocessors, .type = type};
+        .kernel_height = s->kernel_h,
+        .kernel_width = s->kernel_w,
+        .stride = s->stride,
+        .pad = s->pad,
+        .pool_kernel = s->pool_kernel,
+        .pool_stride = s->pool_stride,
+        .pool_pad = s->pool_pad,
+        .multiprocessors = s->multiprocessors,
+        .type = type};
     run->count = run->stem.images * run->stem.out_height * run->stem.out_width * s->out;
     run->stem.out = device_new((size_t)run->count * run->element);
 }
@@ -94,7 +120,8 @@ static double pooled(const struct stem_run *run, const double *map, int64_t i)
         const int64_t conv_x = x * s->pool_stride - s->pool_pad + k % s->pool_kernel;
         if (conv_y < 0 || conv_y >= s->conv_height || conv_x < 0 || conv_x >= s->conv_width)
             continue;
-        const int64_t place = (row / s->out_height * s->conv_height + conv_y) * s->conv_width + conv_x;
+        const int64_t place =
+            (row / s->out_height * s->conv_height + conv_y) * s->conv_width + conv_x;
         const double value = map[place * s->channels + o];
         best = value > best ? value : best;
     }
@@ -142,5 +169,5 @@ START_TEST(every_run_has_the_same_bits)
 }
 END_TEST
 
-SUITE("kernels/stem", LOOP(equals_convolution_relu_and_pool, 0, STEMS * TYPES),
+SUITE("kernels/stem", LOOP(equals_convolution_relu_and_pool, 0, STEMS *TYPES),
       LOOP(every_run_has_the_same_bits, 0, TYPES))
