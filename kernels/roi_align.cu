@@ -98,6 +98,7 @@ static __device__ void pool_by_lists(float sum[VECTOR], const T *map, const stru
                                      const struct axis_list &rows, const struct axis_list &columns,
                                      int64_t channels, int64_t channel)
 {
+#pragma unroll 1
     for (int r = 0; r < rows.count; r++) {
         const struct weighted y = rows.pixels[r];
         const int64_t row = roi.first + (int64_t)y.pixel * roi.width * channels + channel;
@@ -112,8 +113,10 @@ template <typename T, int VECTOR>
 static __device__ void pool_by_samples(float sum[VECTOR], const T *map, const struct placed_roi &roi,
                                        int cell_y, int cell_x, int64_t channels, int64_t channel)
 {
+#pragma unroll 1
     for (int sy = 0; sy < roi.y.grid; sy++) {
         const struct bilinear_axis y = bilinear_axis(roi_axis_at(roi.y, cell_y, sy), roi.height);
+#pragma unroll 1
         for (int sx = 0; sx < roi.x.grid && y.inside; sx++) {
             const struct bilinear_axis x = bilinear_axis(roi_axis_at(roi.x, cell_x, sx), roi.width);
             if (!x.inside)
@@ -129,7 +132,7 @@ static __device__ void pool_by_samples(float sum[VECTOR], const T *map, const st
 }
 
 template <typename T, int VECTOR>
-static __global__ void __launch_bounds__(THREADS, 3) roi_align_kernel(struct launch_roi_align a)
+static __global__ void __launch_bounds__(THREADS, 2) roi_align_kernel(struct launch_roi_align a)
 {
     typedef cu_vector<T, VECTOR> vector;
     cu_pdl_wait();

@@ -47,6 +47,7 @@ static __global__ void __launch_bounds__(THREADS)
     part_rows_kernel(int32_t *counts, const int32_t *rows, int64_t parts, int64_t size)
 {
     cu_pdl_wait();
+#pragma unroll 1
     for (int64_t i = threadIdx.x; i < parts; i += THREADS)
         counts[i] = (int32_t)clamp_count(*rows - i * size, size);
 }
