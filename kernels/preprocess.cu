@@ -13,7 +13,12 @@
 #include "common.cuh"
 
 enum { THREADS = 256, WEIGHT_BITS = 22, WEIGHT_HALF = 1 << (WEIGHT_BITS - 1), MOST_SIDE = 32768 };
-enum { TILE_WIDTH = 64, LANES = THREADS / TILE_WIDTH, PER_THREAD = 4, TILE_HEIGHT = LANES * PER_THREAD };
+enum {
+    TILE_WIDTH = 64,
+    LANES = THREADS / TILE_WIDTH,
+    PER_THREAD = 4,
+    TILE_HEIGHT = LANES * PER_THREAD
+};
 enum { BAND = 32 }; /* rows of the picture at a time */
 
 /* What output i of an axis reads: in[first[i] + k] times weight[k * outputs + i], k < count[i]. */
@@ -22,7 +27,7 @@ struct axis_taps {
 };
 
 struct image_sizes {
-    int  from_height, from_width, height, width;
+    int from_height, from_width, height, width;
     bool fits;
 };
 
@@ -35,7 +40,8 @@ struct band {
 
 /* Words of an axis with `outputs` outputs at most: with n of them and m inputs each has at most
  * 2 ceil(m / n) + 1 weights if it shrinks, or 3, which makes less than 2 m + 3 n. */
-static __host__ __device__ __forceinline__ int64_t axis_words(const struct launch_images &p, int outputs)
+static __host__ __device__ __forceinline__ int64_t axis_words(const struct launch_images &p,
+                                                              int outputs)
 {
     const int64_t most = MOST_SIDE, pixels = p.capacity / 3, inputs = pixels < most ? pixels : most;
     return 2 * inputs + 5 * (int64_t)outputs;
@@ -47,23 +53,25 @@ static __device__ __forceinline__ struct axis_taps axis_at(int32_t *words, int o
 }
 
 /* Of an image, in words that hold its columns' taps and then its rows'. */
-static __device__ __forceinline__ struct axis_taps column_taps(const struct launch_images &p, int32_t *words,
-                                                               int64_t image)
+static __device__ __forceinline__ struct axis_taps column_taps(const struct launch_images &p,
+                                                               int32_t *words, int64_t image)
 {
     return axis_at(words + image * (axis_words(p, p.width) + axis_words(p, p.height)), p.width);
 }
 
-static __device__ __forceinline__ struct axis_taps row_taps(const struct launch_images &p, int32_t *words,
-                                                            int64_t image)
+static __device__ __forceinline__ struct axis_taps row_taps(const struct launch_images &p,
+                                                            int32_t *words, int64_t image)
 {
-    return axis_at(words + image * (axis_words(p, p.width) + axis_words(p, p.height)) + axis_words(p, p.width),
+    return axis_at(words + image * (axis_words(p, p.width) + axis_words(p, p.height)) +
+                       axis_words(p, p.width),
                    p.height);
 }
 
-static __device__ __forceinline__ struct image_sizes read_sizes(const struct launch_images &p, int64_t image)
+static __device__ __forceinline__ struct image_sizes read_sizes(const struct launch_images &p,
+                                                                int64_t image)
 {
-    struct image_sizes s = {p.from_sizes[2 * image], p.from_sizes[2 * image + 1], p.sizes[2 * image],
-                            p.sizes[2 * image + 1], false};
+    struct image_sizes s = {p.from_sizes[2 * image], p.from_sizes[2 * image + 1],
+                            p.sizes[2 * image], p.sizes[2 * image + 1], false};
     s.fits = s.from_height >= 1 && s.from_width >= 1 && s.from_height <= MOST_SIDE &&
              s.from_width <= MOST_SIDE && (int64_t)s.from_height * s.from_width * 3 <= p.capacity &&
              s.height >= 1 && s.height <= p.height && s.width >= 1 && s.width <= p.width;
@@ -87,7 +95,8 @@ static __device__ void fill_taps(const struct axis_taps &taps, int i, int in, in
         return;
     }
     const double scale = __ddiv_rn((double)in, (double)out), stretch = scale > 1.0 ? scale : 1.0;
-    const double inverse = __ddiv_rn(1.0, stretch), center = __dmul_rn(__dadd_rn((double)i, 0.5), scale);
+    const double inverse = __ddiv_rn(1.0, stretch),
+                 center = __dmul_rn(__dadd_rn((double)i, 0.5), scale);
     const double low = __dadd_rn(__dsub_rn(center, stretch), 0.5);
     const double high = __dadd_rn(__dadd_rn(center, stretch), 0.5);
     const int most = min((int)ceil(stretch) * 2 + 1, in);
@@ -106,7 +115,8 @@ static __device__ void fill_taps(const struct axis_taps &taps, int i, int in, in
     taps.count[i] = count;
 }
 
-static __global__ void __launch_bounds__(THREADS) taps_kernel(struct launch_images p, int32_t *words)
+static __global__ void __launch_bounds__(THREADS)
+    taps_kernel(struct launch_images p, int32_t *words)
 {
     cu_pdl_wait();
     const int64_t image = blockIdx.y;
@@ -128,8 +138,8 @@ static __device__ __forceinline__ uint32_t to_byte(int32_t sum)
 }
 
 /* One pixel of the band: `from` are the picture's that its column reads, `weight` theirs. */
-static __device__ __forceinline__ uint32_t horizontal(const uint8_t *from, const int32_t *weight, int count,
-                                                      int outputs)
+static __device__ __forceinline__ uint32_t horizontal(const uint8_t *from, const int32_t *weight,
+                                                      int count, int outputs)
 {
     int32_t sum[3] = {WEIGHT_HALF, WEIGHT_HALF, WEIGHT_HALF};
     for (int k = 0; k < count; k++, from += 3, weight += outputs)
@@ -139,8 +149,9 @@ static __device__ __forceinline__ uint32_t horizontal(const uint8_t *from, const
 }
 
 /* sum += the rows of the band [start, end) that output `y` reads, at column `column` of the tile. */
-static __device__ __forceinline__ void vertical(int32_t sum[3], const struct band &band, int start, int end,
-                                                const struct axis_taps &rows, int y, int height, int column)
+static __device__ __forceinline__ void vertical(int32_t sum[3], const struct band &band, int start,
+                                                int end, const struct axis_taps &rows, int y,
+                                                int height, int column)
 {
     const int first = rows.first[y], last = min(first + rows.count[y], end);
     for (int row = max(first, start); row < last; row++) {
@@ -152,9 +163,10 @@ static __device__ __forceinline__ void vertical(int32_t sum[3], const struct ban
 }
 
 /* The sums of this thread's pixels: column x, every LANES-th row from y on. All threads of the block. */
-static __device__ void resize_tile(int32_t sums[PER_THREAD][3], struct band *band, const uint8_t *picture,
-                                   const struct image_sizes &s, const struct axis_taps &columns,
-                                   const struct axis_taps &rows, int x, int y)
+static __device__ void resize_tile(int32_t sums[PER_THREAD][3], struct band *band,
+                                   const uint8_t *picture, const struct image_sizes &s,
+                                   const struct axis_taps &columns, const struct axis_taps &rows,
+                                   int x, int y)
 {
     const int column = threadIdx.x % TILE_WIDTH, lane = threadIdx.x / TILE_WIDTH;
     const int top = y - lane, bottom = min(top + TILE_HEIGHT, s.height) - 1;
@@ -178,7 +190,8 @@ static __device__ void resize_tile(int32_t sums[PER_THREAD][3], struct band *ban
 }
 
 template <typename T>
-static __global__ void __launch_bounds__(THREADS, 3) images_kernel(struct launch_images p, int32_t *words)
+static __global__ void __launch_bounds__(THREADS, 3)
+    images_kernel(struct launch_images p, int32_t *words)
 {
     cu_pdl_wait();
     CU_SMEM(struct band, band);
@@ -205,7 +218,8 @@ static __global__ void __launch_bounds__(THREADS, 3) images_kernel(struct launch
 #pragma unroll
         for (int c = 0; c < 3; c++) {
             const float value = (float)to_byte(p.reverse_channels ? sums[k][2 - c] : sums[k][c]);
-            out[c] = cu_from_float<T>(inside ? __fdiv_rn(__fsub_rn(value, p.mean[c]), p.std[c]) : 0.0f);
+            out[c] =
+                cu_from_float<T>(inside ? __fdiv_rn(__fsub_rn(value, p.mean[c]), p.std[c]) : 0.0f);
         }
     }
 }
@@ -227,20 +241,25 @@ static int images_to_tensor(const struct launch_images *p, int32_t *words, launc
     return CU_LAUNCH(kernel, grid, dim3(THREADS), sizeof(struct band), stream, *p, words);
 }
 
-extern "C" int launch_images_to_tensor(const struct launch_images *images, void *scratch, launch_stream stream)
+extern "C" int launch_images_to_tensor(const struct launch_images *images, void *scratch,
+                                       launch_stream stream)
 {
     int32_t *words = static_cast<int32_t *>(scratch);
     if (images->images <= 0 || images->width <= 0 || images->height <= 0)
         return 0;
-    const int status = CU_LAUNCH(
-        taps_kernel,
-        dim3((unsigned)cu_ceil_div(images->width + images->height, THREADS), (unsigned)images->images),
-        dim3(THREADS), 0, stream, *images, words);
+    const int status =
+        CU_LAUNCH(taps_kernel,
+                  dim3((unsigned)cu_ceil_div(images->width + images->height, THREADS),
+                       (unsigned)images->images),
+                  dim3(THREADS), 0, stream, *images, words);
     if (status)
         return status;
     switch (images->type) {
-    case LAUNCH_BF16: return images_to_tensor<cu_bf16>(images, words, stream);
-    case LAUNCH_F16: return images_to_tensor<cu_fp16>(images, words, stream);
-    default: return images_to_tensor<float>(images, words, stream);
+    case LAUNCH_BF16:
+        return images_to_tensor<cu_bf16>(images, words, stream);
+    case LAUNCH_F16:
+        return images_to_tensor<cu_fp16>(images, words, stream);
+    default:
+        return images_to_tensor<float>(images, words, stream);
     }
 }
