@@ -49,8 +49,13 @@ md_status detector_initialise(struct detector *detector, struct stream *stream, 
 
 md_status detector_refresh(struct detector *detector, struct stream *stream)
 {
+    md_status st = MD_OK;
     param_set_changed(detector->params);
-    return resnet_refresh(&detector->resnet, detector->params, stream);
+    TRY(resnet_refresh(&detector->resnet, detector->params, stream));
+    /* Whoever uses the weights next may do so on another stream. */
+    TRY(stream->device->backend->synchronise(stream));
+fail:
+    return st;
 }
 
 /* Backbone and pyramid without gradients: only the pyramid stays in the workspace. */

@@ -25,7 +25,8 @@ md_status detector_create(struct detector **out, struct device *device, const st
 void      detector_free(struct detector *detector);
 /* Detectron2's initial weights. */
 md_status detector_initialise(struct detector *detector, struct stream *stream, uint64_t seed);
-/* To be called after any parameter was written: folds norms anew, marks packed weights as stale. */
+/* To be called after any parameter was written: folds norms anew, marks packed weights as stale, and
+ * waits, so that all streams see them. */
 md_status detector_refresh(struct detector *detector, struct stream *stream);
 
 md_status detector_detect(struct detector *detector, struct stream *stream, struct workspace *workspace,

@@ -224,6 +224,44 @@ START_TEST(changed_weights_are_seen)
 }
 END_TEST
 
+/* Norms that do something, written on the network's stream; the session has its own. */
+static void write_norms(struct tiny_net *net)
+{
+    struct param_set *params = net->detector->params;
+    for (int i = 0; i < params->count; i++) {
+        struct param *param = params->items[i];
+        if (!param->spec.is_norm)
+            continue;
+        const int64_t count = param_count(param);
+        const bool size = strstr(param->spec.name, "weight") || strstr(param->spec.name, "var");
+        float *values = malloc((size_t)count * sizeof *values);
+        for (int64_t k = 0; k < count; k++)
+            values[k] = (size ? 1.0f : 0.0f) + 0.2f * sinf((float)(k + 3 * i));
+        NET_OK(param_write(params, net->stream, param, &param->value, values));
+        free(values);
+    }
+    NET_OK(detector_refresh(net->detector, net->stream));
+}
+
+START_TEST(weights_written_on_one_stream_are_there_on_another)
+{
+    struct bench cpu, cuda;
+    struct found a, b;
+    bench_open(&cpu, "cpu", TENSOR_F32);
+    bench_open(&cuda, "cuda", TENSOR_F32);
+    write_norms(&cpu.net);
+    write_norms(&cuda.net);
+    const struct session_image image = {cpu.pixels, 128, 96, 160, 120};
+    NET_OK(detect(cpu.session, &a, &image, 1));
+    NET_OK(detect(cuda.session, &b, &image, 1));
+    ck_assert_int_gt(a.counts[0], 10);
+    ck_assert_int_ge(matched(&a, &b, 0, 0.999, 1e-4), a.counts[0] - 1);
+    bench_close(&cpu);
+    bench_close(&cuda);
+    nothing_is_left();
+}
+END_TEST
+
 /* ---- memory ------------------------------------------------------------------------------- */
 
 START_TEST(a_batch_too_large_for_memory_is_halved)
@@ -303,5 +341,6 @@ SUITE("emulated/network", SLOW(fp32_finds_what_the_cpu_finds, 120),
       SLOW_LOOP(from_the_third_pass_on_nothing_is_allocated_and_one_thing_launched, 0, 2, 120),
       SLOW(a_recording_serves_all_sizes_of_one_padding, 120),
       SLOW_LOOP(the_limit_of_recordings_holds, 0, 3, 120), SLOW(changed_weights_are_seen, 120),
+      SLOW(weights_written_on_one_stream_are_there_on_another, 120),
       SLOW(a_batch_too_large_for_memory_is_halved, 120),
       SLOW(sessions_of_several_threads_share_a_detector, 120))
