@@ -12,8 +12,9 @@
 #include <sanitizer/common_interface_defs.h>
 #define FIBER_ASAN 1
 #endif
-#if defined(__SANITIZE_THREAD__) || __has_feature(thread_sanitizer)
+#if defined(FIBER_TSAN) || defined(__SANITIZE_THREAD__) || __has_feature(thread_sanitizer)
 #include <sanitizer/tsan_interface.h>
+#undef FIBER_TSAN
 #define FIBER_TSAN 1
 #endif
 
