@@ -154,7 +154,10 @@ static md_status detect_batch(struct session *session, struct session_detection 
     session->times.network = computed - start - session->times.preprocess;
     hand_over(out, counts, &found, images, &plan);
     session->times.postprocess = clock_seconds() - computed;
+    return MD_OK;
 fail:
+    /* What is queued still uses memory that may be given back next. */
+    (void)session->detector->device->backend->synchronise(session->stream);
     return st;
 }
 
