@@ -303,6 +303,7 @@ float half_value(uint16_t bits)
 
 static void fiber_main()
 {
+    fiber_acquire(B);
     (*B->body)();
     if (!F->pdl)
         fail("the kernel never called cu_pdl_wait", 0);
