@@ -82,15 +82,14 @@ static inline void list_case_equal(struct list_case *c, const char *name, const 
     free(found);
 }
 
-/* The same but for `units` of the last place: where an expf decides the last bit. */
+/* The same but for `tolerance`: where an expf decides the last bit. */
 static inline void list_case_close_to(struct list_case *c, const char *name,
-                                      const struct tensor *wanted, const void *memory, double units)
+                                      const struct tensor *wanted, const void *memory, double tolerance)
 {
     float *found = list_case_read(c, wanted, memory);
     const float *want = wanted->data;
     for (int64_t i = 0; i < tensor_count(wanted); i++)
-        ck_assert_msg(fabs((double)found[i] - (double)want[i]) <=
-                          units * 1.2e-7 * fmax(1, fabs((double)want[i])),
+        ck_assert_msg(fabs((double)found[i] - (double)want[i]) <= tolerance,
                       "%s[%lld] is %.9g, not %.9g", name, (long long)i, (double)found[i],
                       (double)want[i]);
     free(found);
