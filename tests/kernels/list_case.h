@@ -59,7 +59,8 @@ static inline void *list_case_scratch(struct list_case *c, size_t bytes)
 }
 
 /* The caller's to free. Nothing was written behind it. */
-static inline void *list_case_read(struct list_case *c, const struct tensor *like, const void *memory)
+static inline void *list_case_read(struct list_case *c, const struct tensor *like,
+                                   const void *memory)
 {
     const size_t bytes = tensor_bytes(like);
     uint8_t *host = malloc(bytes + LIST_CASE_GUARD);
@@ -71,8 +72,8 @@ static inline void *list_case_read(struct list_case *c, const struct tensor *lik
 }
 
 /* The device wrote the bits that ref has. */
-static inline void list_case_equal(struct list_case *c, const char *name, const struct tensor *wanted,
-                                   const void *memory)
+static inline void list_case_equal(struct list_case *c, const char *name,
+                                   const struct tensor *wanted, const void *memory)
 {
     uint32_t *found = list_case_read(c, wanted, memory);
     const uint32_t *want = wanted->data;
@@ -84,7 +85,8 @@ static inline void list_case_equal(struct list_case *c, const char *name, const 
 
 /* The same but for `tolerance`: where an expf decides the last bit. */
 static inline void list_case_close_to(struct list_case *c, const char *name,
-                                      const struct tensor *wanted, const void *memory, double tolerance)
+                                      const struct tensor *wanted, const void *memory,
+                                      double tolerance)
 {
     float *found = list_case_read(c, wanted, memory);
     const float *want = wanted->data;

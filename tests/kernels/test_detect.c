@@ -13,13 +13,18 @@ struct detect_shape {
 
 /* One class and many; thresholds that nothing and everything passes; more candidates of a class than
  * a block's memory holds, on which the slow path decides; counts of zero, below and beyond. */
-static const struct detect_shape shapes[] = {
-    {2, 60, 20, 60, 3, false, 0.2f, 0.5f, 1000000},  {2, 60, 20, 41, 3, true, 0.2f, 0.5f, 4},
-    {1, 200, 100, 200, 80, false, 0.05f, 0.5f, 1000000}, {3, 90, 10, 95, 2, false, -1.0f, 0.3f, 5},
-    {2, 50, 7, 0, 4, false, 0.1f, 0.5f, 100},        {2, 50, 7, -3, 4, false, 0.1f, 0.5f, 100},
-    {2, 50, 7, 50, 4, false, 1.0f, 0.5f, 100},       {1, 1100, 100, 1100, 2, false, 0.0f, 0.5f, 50},
-    {1, 1400, 900, 1400, 1, true, -1.0f, 0.9f, 1000}, {1, 1024, 1024, 1024, 1, true, -1.0f, 0.9f, 9},
-    {2, 40, 0, 40, 3, false, 0.1f, 0.5f, 100},       {2, 0, 5, 0, 3, false, 0.1f, 0.5f, 100}};
+static const struct detect_shape shapes[] = {{2, 60, 20, 60, 3, false, 0.2f, 0.5f, 1000000},
+                                             {2, 60, 20, 41, 3, true, 0.2f, 0.5f, 4},
+                                             {1, 200, 100, 200, 80, false, 0.05f, 0.5f, 1000000},
+                                             {3, 90, 10, 95, 2, false, -1.0f, 0.3f, 5},
+                                             {2, 50, 7, 0, 4, false, 0.1f, 0.5f, 100},
+                                             {2, 50, 7, -3, 4, false, 0.1f, 0.5f, 100},
+                                             {2, 50, 7, 50, 4, false, 1.0f, 0.5f, 100},
+                                             {1, 1100, 100, 1100, 2, false, 0.0f, 0.5f, 50},
+                                             {1, 1400, 900, 1400, 1, true, -1.0f, 0.9f, 1000},
+                                             {1, 1024, 1024, 1024, 1, true, -1.0f, 0.9f, 9},
+                                             {2, 40, 0, 40, 3, false, 0.1f, 0.5f, 100},
+                                             {2, 0, 5, 0, 3, false, 0.1f, 0.5f, 100}};
 enum { SHAPES = sizeof shapes / sizeof shapes[0] };
 
 struct detect_case {
@@ -30,7 +35,8 @@ struct detect_case {
 };
 
 /* Rois of every image among each other; some of none. */
-static void fill_rois(const struct detect_case *c, const struct detect_shape *s, struct random *random)
+static void fill_rois(const struct detect_case *c, const struct detect_shape *s,
+                      struct random *random)
 {
     static const float nobody[] = {-1, 0.5f, 7, NAN, INFINITY};
     float *roi = c->rois.data;
@@ -64,7 +70,8 @@ static void fill_numbers(const struct detect_case *c, const struct detect_shape 
     }
 }
 
-static void detect_open(struct detect_case *c, const struct detect_shape *s, bool hostile, bool scaled)
+static void detect_open(struct detect_case *c, const struct detect_shape *s, bool hostile,
+                        bool scaled)
 {
     struct random random = {.seed = (uint64_t)(s - shapes), .stream = RANDOM_TEST};
     const int32_t sizes[3][2] = {{200, 300}, {333, 123}, {40, 500}};
@@ -81,23 +88,24 @@ static void detect_open(struct detect_case *c, const struct detect_shape *s, boo
     c->counts = lab_i32(lab, SHAPE(s->images), NULL);
     fill_rois(c, s, &random);
     fill_numbers(c, s, hostile, scaled, &random);
-    c->detect = (struct launch_detect){.boxes = list_case_output(&c->list, &c->boxes),
-                                       .scores = list_case_output(&c->list, &c->scores),
-                                       .classes = list_case_output(&c->list, &c->classes),
-                                       .counts = list_case_output(&c->list, &c->counts),
-                                       .probabilities = list_case_input(&c->list, &c->probabilities),
-                                       .deltas = list_case_input(&c->list, &c->deltas),
-                                       .rois = list_case_input(&c->list, &c->rois),
-                                       .rows = list_case_input(&c->list, &c->rows),
-                                       .image_sizes = list_case_input(&c->list, &c->sizes),
-                                       .images = s->images,
-                                       .capacity = s->capacity,
-                                       .detections = s->detections,
-                                       .num_classes = s->classes,
-                                       .class_agnostic = s->agnostic,
-                                       .weights = {10, 10, 5, 5},
-                                       .score_threshold = s->score_threshold,
-                                       .nms_threshold = s->nms_threshold};
+    c->detect =
+        (struct launch_detect){.boxes = list_case_output(&c->list, &c->boxes),
+                               .scores = list_case_output(&c->list, &c->scores),
+                               .classes = list_case_output(&c->list, &c->classes),
+                               .counts = list_case_output(&c->list, &c->counts),
+                               .probabilities = list_case_input(&c->list, &c->probabilities),
+                               .deltas = list_case_input(&c->list, &c->deltas),
+                               .rois = list_case_input(&c->list, &c->rois),
+                               .rows = list_case_input(&c->list, &c->rows),
+                               .image_sizes = list_case_input(&c->list, &c->sizes),
+                               .images = s->images,
+                               .capacity = s->capacity,
+                               .detections = s->detections,
+                               .num_classes = s->classes,
+                               .class_agnostic = s->agnostic,
+                               .weights = {10, 10, 5, 5},
+                               .score_threshold = s->score_threshold,
+                               .nms_threshold = s->nms_threshold};
     c->scratch = list_case_scratch(&c->list, launch_detect_scratch(&c->detect));
 }
 

@@ -58,13 +58,15 @@ static float *random_boxes_new(int64_t count, float extent, uint64_t seed)
 }
 
 /* Around the sizes of words, rounds and blocks. */
-static const int64_t capacities[] = {0, 1, 2, 31, 32, 33, 63, 64, 65, 127, 128, 129, 511, 577, 1000};
+static const int64_t capacities[] = {0,  1,   2,   31,  32,  33,  63,  64,
+                                     65, 127, 128, 129, 511, 577, 1000};
 enum { CAPACITIES = sizeof capacities / sizeof capacities[0] };
 
 START_TEST(random_boxes_are_kept_as_the_twin_does)
 {
     const int64_t capacity = capacities[_i];
-    const int32_t counts[4] = {(int32_t)capacity, (int32_t)(capacity / 2), 0, (int32_t)capacity + 5};
+    const int32_t counts[4] = {(int32_t)capacity, (int32_t)(capacity / 2), 0,
+                               (int32_t)capacity + 5};
     struct nms_case c;
     if (no_device())
         SKIP("no device");
@@ -128,10 +130,10 @@ END_TEST
 
 START_TEST(hostile_boxes_are_kept_as_the_twin_does)
 {
-    static const float odd[][4] = {{5, 5, 5, 5},          {5, 5, 5, 9},
-                                   {9, 9, 3, 3},          {NAN, 1, 20, 20},
-                                   {1, 1, NAN, NAN},      {-INFINITY, 0, INFINITY, 9},
-                                   {0, 0, INFINITY, 9},   {-1e30f, -1e30f, 1e30f, 1e30f},
+    static const float odd[][4] = {{5, 5, 5, 5},           {5, 5, 5, 9},
+                                   {9, 9, 3, 3},           {NAN, 1, 20, 20},
+                                   {1, 1, NAN, NAN},       {-INFINITY, 0, INFINITY, 9},
+                                   {0, 0, INFINITY, 9},    {-1e30f, -1e30f, 1e30f, 1e30f},
                                    {0, 0, 1e-30f, 1e-30f}, {0, 0, 100, 100}};
     enum { ODD = sizeof odd / sizeof odd[0], COUNT = 200 };
     struct random random = {.seed = 11, .stream = RANDOM_TEST};
@@ -173,9 +175,10 @@ struct merge_case {
     int steps; /* different scores there are: few make ties */
 };
 
-static const struct merge_case merges[] = {
-    {5, 2, 40, 50, 1000000}, {5, 1, 300, 1000, 1000000}, {5, 3, 64, 100, 4}, {1, 2, 10, 4, 3},
-    {3, 2, 33, 7, 1},        {2, 1, 1, 1, 1},            {4, 1, 0, 5, 1},    {2, 2, 20, 0, 5}};
+static const struct merge_case merges[] = {{5, 2, 40, 50, 1000000}, {5, 1, 300, 1000, 1000000},
+                                           {5, 3, 64, 100, 4},      {1, 2, 10, 4, 3},
+                                           {3, 2, 33, 7, 1},        {2, 1, 1, 1, 1},
+                                           {4, 1, 0, 5, 1},         {2, 2, 20, 0, 5}};
 enum { MERGES = sizeof merges / sizeof merges[0] };
 
 /* Scores that descend in each segment, of which every second or third is kept. */

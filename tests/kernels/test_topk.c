@@ -8,8 +8,10 @@ enum filling { RANDOM, FEW_VALUES, NEAR_VALUES, HOSTILE, EQUAL, FILLINGS };
 
 static float filled(enum filling filling, struct random *random)
 {
-    static const float hostile[] = {NAN, -NAN, INFINITY, -INFINITY, 0.0f, -0.0f, 1e-45f, -1e-45f, 1, -1};
-    const float near = 0.5f + (float)random_below(random, 200) * 6e-8f; /* units of the last place */
+    static const float hostile[] = {NAN,   -NAN,   INFINITY, -INFINITY, 0.0f,
+                                    -0.0f, 1e-45f, -1e-45f,  1,         -1};
+    const float near =
+        0.5f + (float)random_below(random, 200) * 6e-8f; /* units of the last place */
     switch (filling) {
     case RANDOM:
         return (float)random_uniform(random) * 20 - 10;
@@ -243,20 +245,21 @@ static void decode_open(struct decode_case *c, bool scaled)
     c->counts = lab_i32(lab, SHAPE(SEGMENTS), NULL);
     fill_candidates(c, &random);
     fill_deltas(c, scaled, &random);
-    c->decode = (struct launch_rpn_decode){.boxes = list_case_output(&c->list, &c->boxes),
-                                           .scores = list_case_output(&c->list, &c->scores),
-                                           .counts = list_case_output(&c->list, &c->counts),
-                                           .deltas = list_case_input(&c->list, &c->deltas),
-                                           .index = list_case_input(&c->list, &c->index),
-                                           .value = list_case_input(&c->list, &c->value),
-                                           .index_count = list_case_input(&c->list, &c->index_count),
-                                           .image_sizes = list_case_input(&c->list, &c->sizes),
-                                           .images = IMAGES,
-                                           .capacity = DECODE_CAPACITY,
-                                           .k = DECODE_K,
-                                           .levels = LEVELS,
-                                           .weights = {1, 1, 1, 1},
-                                           .min_size = 3};
+    c->decode =
+        (struct launch_rpn_decode){.boxes = list_case_output(&c->list, &c->boxes),
+                                   .scores = list_case_output(&c->list, &c->scores),
+                                   .counts = list_case_output(&c->list, &c->counts),
+                                   .deltas = list_case_input(&c->list, &c->deltas),
+                                   .index = list_case_input(&c->list, &c->index),
+                                   .value = list_case_input(&c->list, &c->value),
+                                   .index_count = list_case_input(&c->list, &c->index_count),
+                                   .image_sizes = list_case_input(&c->list, &c->sizes),
+                                   .images = IMAGES,
+                                   .capacity = DECODE_CAPACITY,
+                                   .k = DECODE_K,
+                                   .levels = LEVELS,
+                                   .weights = {1, 1, 1, 1},
+                                   .min_size = 3};
     for (int level = 0; level < LEVELS; level++)
         c->decode.level[level] =
             launch_level(&c->anchors[level], c->layout.first[level], c->layout.count[level]);
@@ -271,7 +274,7 @@ START_TEST(boxes_are_the_twins)
     if (no_device())
         SKIP("no device");
     decode_open(&c, _i == 1);
-    const struct decode_inputs in = {&c.deltas, &c.index,  &c.value,  &c.index_count,
+    const struct decode_inputs in = {&c.deltas, &c.index,  &c.value, &c.index_count,
                                      &c.sizes,  &c.layout, c.anchors};
     const struct decode_params params = {{1, 1, 1, 1}, 3};
     LAB_OK(op_rpn_decode(c.list.lab.stream, &c.boxes, &c.scores, &c.counts, &in, &params));
@@ -292,7 +295,7 @@ START_TEST(boxes_are_the_twins)
 }
 END_TEST
 
-SUITE("kernels/topk", LOOP(the_largest_are_the_twins, 0, SOME_K * FILLINGS),
+SUITE("kernels/topk", LOOP(the_largest_are_the_twins, 0, SOME_K *FILLINGS),
       TEST(levels_may_be_empty), TEST(two_hundred_thousand_values),
       TEST(the_order_of_threads_does_not_matter), LOOP(anchors_are_the_twins, 0, LEVELS),
       LOOP(boxes_are_the_twins, 0, 2))
