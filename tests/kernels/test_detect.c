@@ -13,18 +13,20 @@ struct detect_shape {
 
 /* One class and many; thresholds that nothing and everything passes; more candidates of a class than
  * a block's memory holds, on which the slow path decides; counts of zero, below and beyond. */
-static const struct detect_shape shapes[] = {{2, 60, 20, 60, 3, false, 0.2f, 0.5f, 1000000},
-                                             {2, 60, 20, 41, 3, true, 0.2f, 0.5f, 4},
-                                             {1, 200, 100, 200, 80, false, 0.05f, 0.5f, 1000000},
-                                             {3, 90, 10, 95, 2, false, -1.0f, 0.3f, 5},
-                                             {2, 50, 7, 0, 4, false, 0.1f, 0.5f, 100},
-                                             {2, 50, 7, -3, 4, false, 0.1f, 0.5f, 100},
-                                             {2, 50, 7, 50, 4, false, 1.0f, 0.5f, 100},
-                                             {1, 1100, 100, 1100, 2, false, 0.0f, 0.5f, 50},
-                                             {1, 1400, 900, 1400, 1, true, -1.0f, 0.9f, 1000},
-                                             {1, 1024, 1024, 1024, 1, true, -1.0f, 0.9f, 9},
-                                             {2, 40, 0, 40, 3, false, 0.1f, 0.5f, 100},
-                                             {2, 0, 5, 0, 3, false, 0.1f, 0.5f, 100}};
+static const struct detect_shape shapes[] = {
+    {2, 60, 20, 60, 3, false, 0.2f, 0.5f, 1000000},
+    {2, 60, 20, 41, 3, true, 0.2f, 0.5f, 4},
+    {1, 200, 100, 200, 80, false, 0.05f, 0.5f, 1000000},
+    {3, 90, 10, 95, 2, false, -1.0f, 0.3f, 5},
+    {2, 50, 7, 0, 4, false, 0.1f, 0.5f, 100},
+    {2, 50, 7, -3, 4, false, 0.1f, 0.5f, 100},
+    {2, 50, 7, 50, 4, false, 1.0f, 0.5f, 100},
+    {1, 1100, 100, 1100, 2, false, 0.0f, 0.5f, 50},
+    {1, 1400, 900, 1400, 1, true, -1.0f, 0.9f, 1000},
+    {1, 1024, 1024, 1024, 1, true, -1.0f, 0.9f, 9},
+    {2, 40, 0, 40, 3, false, 0.1f, 0.5f, 100},
+    {2, 60, 200, 60, 3, false, 0.25f, 0.5f, 4}, /* scores that are the threshold */
+    {2, 0, 5, 0, 3, false, 0.1f, 0.5f, 100}};
 enum { SHAPES = sizeof shapes / sizeof shapes[0] };
 
 struct detect_case {
