@@ -150,6 +150,7 @@ VENDOR_OBJ := $(VENDOR_SRC:%.c=$(BUILD)/%.o)
 $(patsubst %.c,$(BUILD)/%,$(filter tests/cuda/%,$(TEST_SRC))): $(VENDOR_OBJ)
 $(BUILD)/tests/cuda/%: private CPPFLAGS += $(CUDA_CPPFLAGS)
 $(BUILD)/tests/cuda/%: private TEST_OBJ = $(VENDOR_OBJ)
+$(BUILD)/tests/emulated/%: private CPPFLAGS += -I. -Ikernels -Itests/cuemu/include
 $(BUILD)/tests/kernels/% $(BUILD)/tests/backend/test_cuda%: private CPPFLAGS += -I. $(if $(filter gpu,$(MODE)),$(CUDA_CPPFLAGS),-Itests/cuemu/include)
 TESTS    := $(TEST_SRC:tests/%.c=$(BUILD)/tests/%)
 TEST_SCRIPTS := $(sort $(wildcard tests/*/test_*.sh))
