@@ -10,6 +10,17 @@ struct reverse_shared {
 
 /* ---- kernels ------------------------------------------------------------------------------- */
 
+template <enum fault FAULT> static __device__ void load(struct reverse_shared *s, const float *in, int i)
+{
+    if (i % 4 == 0) {
+        const int from = FAULT == FAULT_MISALIGNED && i == 8 ? i + 1 : i;
+        cu_cp_async16(&s->values[i], in + from, 16);
+    }
+    cu_cp_async_commit();
+    if (FAULT != FAULT_NO_WAIT)
+        cu_cp_async_wait<0>();
+}
+
 template <enum fault FAULT>
 static __global__ void __launch_bounds__(COUNT) reverse_kernel(float *out, const float *in)
 {
@@ -19,13 +30,7 @@ static __global__ void __launch_bounds__(COUNT) reverse_kernel(float *out, const
     const int i = threadIdx.x;
     if (FAULT == FAULT_EARLY_EXIT && i == 17)
         return;
-    if (i % 4 == 0) {
-        const int from = FAULT == FAULT_MISALIGNED && i == 8 ? i + 1 : i;
-        cu_cp_async16(&s->values[i], in + from, 16);
-    }
-    cu_cp_async_commit();
-    if (FAULT != FAULT_NO_WAIT)
-        cu_cp_async_wait<0>();
+    load<FAULT>(s, in, i);
     if (FAULT == FAULT_OUT_OF_BOUNDS && i == 0)
         s->values[blockDim.x] = 1;
     if (FAULT == FAULT_DIVERGENT_BARRIER && i < 32)
