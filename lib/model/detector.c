@@ -121,7 +121,7 @@ fail:
 
 static md_status losses_forward(struct detector *detector, struct detector_step *step,
                                 struct detector_losses *out, const struct image_batch *batch,
-                                const struct targets *targets, struct step_random random,
+                                const struct targets *targets, const struct step_controls *controls,
                                 bool gradients)
 {
     md_status st = MD_OK;
@@ -133,16 +133,16 @@ static md_status losses_forward(struct detector *detector, struct detector_step 
     else
         TRY(pyramid_forward(detector, stream, workspace, step->pyramid, &batch->pixels));
     TRY(rpn_forward(&detector->rpn, stream, workspace, &step->head, step->pyramid, gradients));
-    TRY(rpn_losses(&detector->rpn, stream, workspace, &out->rpn, &step->head, targets, random,
+    TRY(rpn_losses(&detector->rpn, stream, workspace, &out->rpn, &step->head, targets, controls,
                    gradients));
     TRY(rpn_proposals(&detector->rpn, stream, workspace, &proposals, &step->head, &batch->sizes,
                       true));
     TRY(roi_heads_sample(&detector->heads, stream, workspace, &step->rois, &proposals, targets,
-                         random));
+                         controls));
     TRY(roi_heads_forward(&detector->heads, stream, workspace, &step->output, &step->rois,
                           step->pyramid));
     TRY(roi_heads_losses(&detector->heads, stream, workspace, &out->roi, &step->output, &step->rois,
-                         gradients));
+                         &controls->scale, gradients));
     out->roi_counts = step->rois.counts;
 fail:
     return st;
@@ -158,7 +158,7 @@ static md_status losses_backward(struct detector *detector, struct detector_step
     int first = resnet_first_trained(&detector->resnet);
     TRY(op_fill(stream, &detector->params->grads, 0.0f));
     for (int k = 0; k < FPN_LEVELS; k++) {
-        TRY(workspace_tensor(workspace, &pyramid_grads[k], TENSOR_F32, step->pyramid[k].shape));
+        TRY(workspace_activation(workspace, &pyramid_grads[k], step->pyramid[k].shape));
         TRY(op_fill(stream, &pyramid_grads[k], 0.0f));
     }
     TRY(roi_heads_backward(&detector->heads, stream, workspace, pyramid_grads, &step->output,
@@ -166,8 +166,7 @@ static md_status losses_backward(struct detector *detector, struct detector_step
     TRY(rpn_backward(&detector->rpn, stream, workspace, pyramid_grads, &step->head, &losses->rpn,
                      step->pyramid));
     for (int k = first; k < RESNET_STAGES; k++)
-        TRY(workspace_tensor(workspace, &feature_grads[k], TENSOR_F32,
-                             step->fpn.features[k].shape));
+        TRY(workspace_activation(workspace, &feature_grads[k], step->fpn.features[k].shape));
     TRY(fpn_backward(&detector->fpn, stream, workspace, feature_grads, first, pyramid_grads,
                      &step->fpn));
     TRY(resnet_backward(&detector->resnet, stream, workspace, feature_grads, &step->resnet));
@@ -177,10 +176,11 @@ fail:
 
 md_status detector_losses(struct detector *detector, struct detector_step *step,
                           struct detector_losses *out, const struct image_batch *batch,
-                          const struct targets *targets, struct step_random random, bool gradients)
+                          const struct targets *targets, const struct step_controls *controls,
+                          bool gradients)
 {
     md_status st = MD_OK;
-    TRY(losses_forward(detector, step, out, batch, targets, random, gradients));
+    TRY(losses_forward(detector, step, out, batch, targets, controls, gradients));
     if (gradients)
         TRY(losses_backward(detector, step, out));
 fail:

@@ -60,6 +60,7 @@ struct detector_losses {
  * cleared first and then hold those of the sum of the losses; param_set_prepare_training before. */
 md_status detector_losses(struct detector *detector, struct detector_step *step,
                           struct detector_losses *out, const struct image_batch *batch,
-                          const struct targets *targets, struct step_random random, bool gradients);
+                          const struct targets *targets, const struct step_controls *controls,
+                          bool gradients);
 
 #endif

@@ -124,7 +124,7 @@ md_status fpn_backward(struct fpn *fpn, struct stream *stream, struct workspace 
     TRY(op_maxpool_backward(stream, &pyramid_grads[3], &pyramid_grads[4], &saved->pyramid[3],
                             subsample));
     for (int k = 0; k < RESNET_STAGES; k++) {
-        TRY(workspace_tensor(workspace, &merged_grads[k], TENSOR_F32, saved->merged[k].shape));
+        TRY(workspace_activation(workspace, &merged_grads[k], saved->merged[k].shape));
         TRY(conv_backward(&fpn->output[k], stream, &merged_grads[k], false, &saved->merged[k],
                           &pyramid_grads[k]));
         if (k > 0)

@@ -10,9 +10,9 @@ static md_status branch_backward(struct resnet_block *block, struct stream *stre
 {
     md_status st = MD_OK;
     struct tensor mid1_grad, mid2_grad;
-    TRY(workspace_tensor(workspace, &mid1_grad, TENSOR_F32, saved->mid1.shape));
+    TRY(workspace_activation(workspace, &mid1_grad, saved->mid1.shape));
     if (block->bottleneck) {
-        TRY(workspace_tensor(workspace, &mid2_grad, TENSOR_F32, saved->mid2.shape));
+        TRY(workspace_activation(workspace, &mid2_grad, saved->mid2.shape));
         TRY(conv_backward(&block->conv3, stream, &mid2_grad, false, &saved->mid2, grad));
         TRY(op_relu_backward(stream, &mid2_grad, &saved->mid2));
         TRY(conv_backward(&block->conv2, stream, &mid1_grad, false, &saved->mid1, &mid2_grad));
@@ -52,7 +52,7 @@ static md_status stem_backward(struct resnet *resnet, struct stream *stream,
     md_status st = MD_OK;
     struct tensor stem_grad;
     size_t mark = workspace_mark(workspace);
-    TRY(workspace_tensor(workspace, &stem_grad, TENSOR_F32, saved->stem.shape));
+    TRY(workspace_activation(workspace, &stem_grad, saved->stem.shape));
     TRY(op_fill(stream, &stem_grad, 0.0f));
     TRY(op_maxpool_backward(stream, &stem_grad, grad, &saved->stem,
                             (struct pool_geometry){3, 2, 1}));
@@ -72,7 +72,7 @@ md_status resnet_backward(struct resnet *resnet, struct stream *stream, struct w
     int first = resnet_first_trained(resnet);
     bool stem = first == 0 && !resnet->stem_frozen;
     if (stem) {
-        TRY(workspace_tensor(workspace, &pooled_grad, TENSOR_F32, saved->pooled.shape));
+        TRY(workspace_activation(workspace, &pooled_grad, saved->pooled.shape));
         TRY(op_fill(stream, &pooled_grad, 0.0f));
     }
     for (int k = RESNET_STAGES - 1; k >= first; k--) {

@@ -109,7 +109,7 @@ fail:
 md_status roi_heads_sample(struct roi_heads *heads, struct stream *stream,
                            struct workspace *workspace, struct roi_batch *out,
                            const struct proposals *proposals, const struct targets *targets,
-                           struct step_random random)
+                           const struct step_controls *controls)
 {
     md_status st = MD_OK;
     const struct roi_config *c = &heads->config;
@@ -118,11 +118,11 @@ md_status roi_heads_sample(struct roi_heads *heads, struct stream *stream,
         proposals->boxes.shape.dims[1] + (c->proposal_append_gt ? targets->boxes.shape.dims[1] : 0);
     int64_t capacity = c->batch_size_per_image < most ? c->batch_size_per_image : most;
     struct match_params match_params = {.low = c->iou_threshold, .high = c->iou_threshold};
-    struct sample_params sample_params = {
-        .size = c->batch_size_per_image,
-        .max_foreground = (int)(c->batch_size_per_image * c->positive_fraction),
-        .seed = random.seed,
-        .stream = random_stream(RANDOM_SAMPLE_ROIS, (random.iteration << 16) + random.first_image)};
+    struct sample_params sample_params = {.size = c->batch_size_per_image,
+                                          .max_foreground =
+                                              (int)(c->batch_size_per_image * c->positive_fraction),
+                                          .stream = random_stream(RANDOM_SAMPLE_ROIS, 0),
+                                          .image_step = controls->image_step};
     TRY(allocate_batch(workspace, out, n, capacity));
 
     size_t mark = workspace_mark(workspace);
@@ -133,7 +133,7 @@ md_status roi_heads_sample(struct roi_heads *heads, struct stream *stream,
     TRY(workspace_tensor(workspace, &index, TENSOR_I32, SHAPE(n, capacity)));
     TRY(op_match(stream, &match, &label, &boxes, &counts, &targets->boxes, &targets->counts,
                  &match_params));
-    TRY(op_sample(stream, &index, &out->counts, &label, &sample_params));
+    TRY(op_sample(stream, &index, &out->counts, &label, &controls->numbers, &sample_params));
     struct roi_target_inputs in = {.boxes = &boxes,
                                    .index = &index,
                                    .index_counts = &out->counts,
@@ -255,7 +255,7 @@ fail:
 md_status roi_heads_losses(struct roi_heads *heads, struct stream *stream,
                            struct workspace *workspace, struct roi_losses *out,
                            const struct roi_output *output, const struct roi_batch *batch,
-                           bool gradients)
+                           const struct tensor *scale, bool gradients)
 {
     md_status st = MD_OK;
     const struct roi_config *c = &heads->config;
@@ -269,13 +269,13 @@ md_status roi_heads_losses(struct roi_heads *heads, struct stream *stream,
     TRY(workspace_tensor(workspace, &out->box_reg, TENSOR_F32, SHAPE(1)));
     TRY(workspace_tensor(workspace, &out->stats, TENSOR_F32, SHAPE(4)));
     if (gradients) {
-        TRY(workspace_tensor(workspace, &out->scores_grad, TENSOR_F32, output->scores.shape));
-        TRY(workspace_tensor(workspace, &out->deltas_grad, TENSOR_F32, output->deltas.shape));
+        TRY(workspace_activation(workspace, &out->scores_grad, output->scores.shape));
+        TRY(workspace_activation(workspace, &out->deltas_grad, output->deltas.shape));
     }
     TRY(op_softmax_loss(stream, &out->cls, gradients ? &out->scores_grad : NULL, &out->stats,
-                        &output->scores, &batch->classes, &batch->rows));
-    struct box_loss_inputs in = {&output->deltas, &batch->rois, &batch->targets, &batch->classes,
-                                 &batch->rows};
+                        &output->scores, &batch->classes, &batch->rows, scale));
+    struct box_loss_inputs in = {&output->deltas, &batch->rois, &batch->targets,
+                                 &batch->classes, &batch->rows, scale};
     TRY(op_box_loss(stream, &out->box_reg, gradients ? &out->deltas_grad : NULL, &in, &params));
 fail:
     return st;
@@ -291,21 +291,21 @@ md_status roi_heads_backward(struct roi_heads *heads, struct stream *stream,
     int last = heads->config.num_fc - 1;
     size_t mark = workspace_mark(workspace);
     struct tensor grad, pooled_grad;
-    TRY(workspace_tensor(workspace, &grad, TENSOR_F32, output->hidden[last].shape));
+    TRY(workspace_activation(workspace, &grad, output->hidden[last].shape));
     TRY(linear_backward(&heads->cls_score, stream, &grad, false, &output->hidden[last],
                         &losses->scores_grad, &batch->rows));
     TRY(linear_backward(&heads->bbox_pred, stream, &grad, true, &output->hidden[last],
                         &losses->deltas_grad, &batch->rows));
     for (int i = last; i > 0; i--) {
         struct tensor below;
-        TRY(workspace_tensor(workspace, &below, TENSOR_F32, output->hidden[i - 1].shape));
+        TRY(workspace_activation(workspace, &below, output->hidden[i - 1].shape));
         TRY(op_relu_backward(stream, &grad, &output->hidden[i]));
         TRY(linear_backward(&heads->fc[i], stream, &below, false, &output->hidden[i - 1], &grad,
                             &batch->rows));
         grad = below;
     }
     TRY(op_relu_backward(stream, &grad, &output->hidden[0]));
-    TRY(workspace_tensor(workspace, &pooled_grad, TENSOR_F32, output->pooled.shape));
+    TRY(workspace_activation(workspace, &pooled_grad, output->pooled.shape));
     const int64_t *d = output->pooled.shape.dims;
     struct tensor flat = tensor_reshape(&output->pooled, SHAPE(d[0], d[1] * d[2] * d[3]));
     struct tensor flat_grad = tensor_reshape(&pooled_grad, flat.shape);

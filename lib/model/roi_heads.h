@@ -47,7 +47,7 @@ void      roi_heads_free(struct roi_heads *heads, struct device *device);
 /* Training: truth appended, matched, sampled. Inference: all proposals. */
 md_status roi_heads_sample(struct roi_heads *heads, struct stream *stream, struct workspace *workspace,
                            struct roi_batch *out, const struct proposals *proposals,
-                           const struct targets *targets, struct step_random random);
+                           const struct targets *targets, const struct step_controls *controls);
 md_status roi_heads_all(struct stream *stream, struct workspace *workspace, struct roi_batch *out,
                         const struct proposals *proposals);
 
@@ -61,7 +61,8 @@ md_status roi_heads_score(struct roi_heads *heads, struct stream *stream, struct
                           const struct tensor pyramid[FPN_LEVELS]);
 md_status roi_heads_losses(struct roi_heads *heads, struct stream *stream, struct workspace *workspace,
                            struct roi_losses *out, const struct roi_output *output,
-                           const struct roi_batch *batch, bool gradients);
+                           const struct roi_batch *batch, const struct tensor *scale,
+                           bool gradients);
 /* pyramid_grads[p2..p5] += */
 md_status roi_heads_backward(struct roi_heads *heads, struct stream *stream, struct workspace *workspace,
                              struct tensor pyramid_grads[FPN_LEVELS], const struct roi_output *output,

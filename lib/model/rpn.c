@@ -269,7 +269,7 @@ struct assignment {
 
 static md_status assign(struct rpn *rpn, struct stream *stream, struct workspace *workspace,
                         struct assignment *out, const struct rpn_output *head,
-                        const struct targets *targets, struct step_random random)
+                        const struct targets *targets, const struct step_controls *controls)
 {
     md_status st = MD_OK;
     const struct rpn_config *c = &rpn->config;
@@ -277,12 +277,11 @@ static md_status assign(struct rpn *rpn, struct stream *stream, struct workspace
     int n = head->images;
     struct match_params match = {
         .low = c->iou_thresholds[0], .high = c->iou_thresholds[1], .low_quality = true};
-    struct sample_params sample = {
-        .size = c->batch_size_per_image,
-        .max_foreground = (int)(c->batch_size_per_image * c->positive_fraction),
-        .seed = random.seed,
-        .stream =
-            random_stream(RANDOM_SAMPLE_ANCHORS, (random.iteration << 16) + random.first_image)};
+    struct sample_params sample = {.size = c->batch_size_per_image,
+                                   .max_foreground =
+                                       (int)(c->batch_size_per_image * c->positive_fraction),
+                                   .stream = random_stream(RANDOM_SAMPLE_ANCHORS, 0),
+                                   .image_step = controls->image_step};
     TRY(workspace_tensor(workspace, &out->match, TENSOR_I32, SHAPE(n, total)));
     TRY(workspace_tensor(workspace, &out->label, TENSOR_I32, SHAPE(n, total)));
     TRY(workspace_tensor(workspace, &out->index, TENSOR_I32,
@@ -290,14 +289,15 @@ static md_status assign(struct rpn *rpn, struct stream *stream, struct workspace
     TRY(rpn_anchors(stream, workspace, &out->anchors, head));
     TRY(op_match(stream, &out->match, &out->label, &out->anchors, NULL, &targets->boxes,
                  &targets->counts, &match));
-    TRY(op_sample(stream, &out->index, &out->counts, &out->label, &sample));
+    TRY(op_sample(stream, &out->index, &out->counts, &out->label, &controls->numbers, &sample));
 fail:
     return st;
 }
 
 md_status rpn_losses(struct rpn *rpn, struct stream *stream, struct workspace *workspace,
                      struct rpn_losses *out, const struct rpn_output *head,
-                     const struct targets *targets, struct step_random random, bool gradients)
+                     const struct targets *targets, const struct step_controls *controls,
+                     bool gradients)
 {
     md_status st = MD_OK;
     const struct rpn_config *c = &rpn->config;
@@ -306,12 +306,12 @@ md_status rpn_losses(struct rpn *rpn, struct stream *stream, struct workspace *w
     TRY(workspace_tensor(workspace, &out->loss, TENSOR_F32, SHAPE(2)));
     TRY(workspace_tensor(workspace, &out->counts, TENSOR_I32, SHAPE(head->images, 2)));
     if (gradients) {
-        TRY(workspace_tensor(workspace, &out->logits_grad, TENSOR_F32, head->logits.shape));
-        TRY(workspace_tensor(workspace, &out->deltas_grad, TENSOR_F32, head->deltas.shape));
+        TRY(workspace_activation(workspace, &out->logits_grad, head->logits.shape));
+        TRY(workspace_activation(workspace, &out->deltas_grad, head->deltas.shape));
     }
     size_t mark = workspace_mark(workspace);
     struct assignment assigned = {.counts = out->counts};
-    TRY(assign(rpn, stream, workspace, &assigned, head, targets, random));
+    TRY(assign(rpn, stream, workspace, &assigned, head, targets, controls));
     struct rpn_loss_params params = {.smooth_l1_beta = c->smooth_l1_beta,
                                      .class_scale = c->loss_weight / images,
                                      .box_scale =
@@ -319,7 +319,7 @@ md_status rpn_losses(struct rpn *rpn, struct stream *stream, struct workspace *w
     memcpy(params.weights, c->bbox_reg_weights, sizeof params.weights);
     struct rpn_loss_inputs in = {&head->logits,   &head->deltas,    &assigned.anchors,
                                  &assigned.index, &assigned.counts, &assigned.match,
-                                 &targets->boxes, &head->layout};
+                                 &targets->boxes, &controls->scale, &head->layout};
     TRY(op_rpn_loss(stream, &out->loss, gradients ? &out->logits_grad : NULL,
                     gradients ? &out->deltas_grad : NULL, &in, &params));
     workspace_rewind(workspace, mark);
@@ -339,7 +339,7 @@ md_status rpn_backward(struct rpn *rpn, struct stream *stream, struct workspace 
         struct tensor logits = level_map(&losses->logits_grad, &head->layout, k, &pyramid[k], a);
         struct tensor deltas =
             level_map(&losses->deltas_grad, &head->layout, k, &pyramid[k], 4 * a);
-        TRY(workspace_tensor(workspace, &hidden_grad, TENSOR_F32, head->hidden[k].shape));
+        TRY(workspace_activation(workspace, &hidden_grad, head->hidden[k].shape));
         TRY(conv_backward(&rpn->objectness_logits, stream, &hidden_grad, false, &head->hidden[k],
                           &logits));
         TRY(conv_backward(&rpn->anchor_deltas, stream, &hidden_grad, true, &head->hidden[k],

@@ -32,10 +32,11 @@ struct targets {
     struct tensor boxes, classes, counts; /* [n,g,4], [n,g], [n] */
 };
 
-/* Where the random numbers of a step come from. */
-struct step_random {
-    uint64_t seed, iteration;
-    uint64_t first_image; /* of these images in the step's batch, when it comes in parts */
+/* What a step's losses and gradients depend on besides images and truth; on the device. */
+struct step_controls {
+    struct tensor numbers;    /* [STEP_WORDS] of tensor/ops.h */
+    struct tensor scale;      /* of gradients; absent: 1 */
+    int           image_step; /* from an image's place in the step's batch to the next one's */
 };
 
 md_status rpn_declare(struct rpn *rpn, struct param_set *set, const struct model_config *config);
@@ -60,7 +61,7 @@ struct rpn_losses {
 };
 md_status rpn_losses(struct rpn *rpn, struct stream *stream, struct workspace *workspace,
                      struct rpn_losses *out, const struct rpn_output *head,
-                     const struct targets *targets, struct step_random random, bool gradients);
+                     const struct targets *targets, const struct step_controls *controls, bool gradients);
 /* pyramid_grads[level] += */
 md_status rpn_backward(struct rpn *rpn, struct stream *stream, struct workspace *workspace,
                        struct tensor pyramid_grads[FPN_LEVELS], const struct rpn_output *head,

@@ -193,6 +193,25 @@ fail:
     return st;
 }
 
+static md_status upload_controls(struct session *session, struct pass *pass)
+{
+    md_status st = MD_OK;
+    const struct step_values *values = pass->values;
+    struct step_controls *controls = &pass->controls;
+    const struct step_numbers numbers = {.seed = values->seed,
+                                         .index = (values->iteration << 16) + values->first_image,
+                                         .lr = values->lr,
+                                         .average_kept = values->average_kept,
+                                         .average_added = values->average_added};
+    *controls = (struct step_controls){.image_step = values->image_step ? values->image_step : 1};
+    if (pass->update)
+        controls->scale = pass->update->scale;
+    TRY(workspace_tensor(&session->workspace, &controls->numbers, TENSOR_I32, SHAPE(STEP_WORDS)));
+    TRY(tensor_upload(session->stream, &controls->numbers, &numbers));
+fail:
+    return st;
+}
+
 /* ---- passes ------------------------------------------------------------------------------- */
 
 md_status session_compute(struct session *session, struct pass *pass, struct pass_images *images,
@@ -204,10 +223,12 @@ md_status session_compute(struct session *session, struct pass *pass, struct pas
     session->times.preprocess += clock_seconds() - start;
     if (plan->truths > 0)
         TRY(detector_losses(session->detector, &session->step, &pass->losses, &images->batch,
-                            targets, pass->random, plan->gradients));
+                            targets, &pass->controls, plan->gradients));
     else
         TRY(detector_detect(session->detector, session->stream, &session->workspace,
                             &pass->detections, &images->batch, pass->options));
+    if (plan->gradients && pass->update->run && !session->stream->measuring)
+        TRY(pass->update->run(pass->update->context, session->stream, &pass->controls));
 fail:
     return st;
 }
@@ -222,6 +243,8 @@ static md_status run_pass(struct session *session, struct pass *pass, const stru
     TRY(session_upload_images(session, &images, pass->images, plan));
     if (plan->truths > 0)
         TRY(upload_truth(session, &targets, pass->truth, plan));
+    if (plan->truths > 0)
+        TRY(upload_controls(session, pass));
     session->times.preprocess = clock_seconds() - start;
     TRY(session_compute(session, pass, &images, &targets, plan));
 fail:

@@ -36,10 +36,28 @@ struct session_truth {
 
 /* The scalars that Detectron2 logs, of one batch. */
 struct step_losses {
+    bool  finite; /* all gradients are; true without an update that looks */
     float cls, box_reg, rpn_cls, rpn_loc;
     float total;
     float num_pos_anchors, num_neg_anchors, num_fg_samples, num_bg_samples; /* means over images */
     float cls_accuracy, fg_cls_accuracy, false_negative; /* the last two NaN without foreground */
+};
+
+/* What a step depends on besides images and truth. */
+struct step_values {
+    uint64_t seed, iteration; /* of random numbers */
+    uint64_t first_image;     /* place of the first of these images in the step's batch */
+    int      image_step;      /* from there to the next one's; 0: 1 */
+    float    lr, average_kept, average_added; /* for the update */
+};
+
+/* What follows the backward pass of a training step on the same stream. */
+struct session_update {
+    md_status (*run)(void *context, struct stream *stream, const struct step_controls *controls);
+    void     *context;
+    uint64_t  kind;           /* equal kinds enqueue the same operations on the same memory */
+    struct tensor scale;      /* of gradients; absent: 1 */
+    struct tensor finite;     /* [1] I32 that `run` sets; may be absent */
 };
 
 md_status session_create(struct session **out, struct detector *detector, bool reverse_channels);
@@ -50,10 +68,11 @@ struct stream *session_stream(struct session *session);
 md_status session_detect(struct session *session, struct session_detection *out, int *counts,
                          const struct session_image *images, int count,
                          const struct detect_options *options);
-/* One batch forward, and backward when `gradients`. */
+/* One batch forward; with `update` also backward and then what it says, which may be nothing. */
 md_status session_losses(struct session *session, struct step_losses *out,
                          const struct session_image *images, const struct session_truth *truth,
-                         int count, struct step_random random, bool gradients);
+                         int count, const struct step_values *values,
+                         const struct session_update *update);
 const struct session_times *session_times(const struct session *session);
 size_t session_workspace_bytes(const struct session *session);
 

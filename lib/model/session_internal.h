@@ -39,7 +39,9 @@ struct pass {
     const struct session_image *images;
     const struct session_truth *truth;
     const struct detect_options *options;
-    struct step_random random;
+    const struct step_values *values;
+    const struct session_update *update; /* NULL: no gradients */
+    struct step_controls controls;
     struct detections detections;
     struct detector_losses losses;
 };

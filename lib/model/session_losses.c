@@ -41,15 +41,16 @@ fail:
 
 md_status session_losses(struct session *session, struct step_losses *out,
                          const struct session_image *images, const struct session_truth *truth,
-                         int count, struct step_random random, bool gradients)
+                         int count, const struct step_values *values,
+                         const struct session_update *update)
 {
     md_status st = MD_OK;
     struct pass_plan plan;
-    struct pass pass = {.images = images, .truth = truth, .random = random};
+    struct pass pass = {.images = images, .truth = truth, .values = values, .update = update};
     if (count < 1)
         FAIL(MD_EINVAL, "a training batch needs at least one image");
     TRY(session_plan_images(&plan, images, count));
-    plan.gradients = gradients;
+    plan.gradients = update != NULL;
     int most = 1;
     for (int i = 0; i < count; i++)
         if (truth[i].count > most)
@@ -57,13 +58,17 @@ md_status session_losses(struct session *session, struct step_losses *out,
     plan.truths = (most + 7) / 8 * 8; /* few different capacities, few measuring passes */
     size_t words = (size_t)count * (size_t)plan.truths * 5 + 4 * (size_t)count;
     TRY(session_host_reserve(session, words * sizeof(float)));
-    if (gradients)
+    if (update)
         TRY(param_set_prepare_training(session->detector->params));
     double start = clock_seconds();
     TRY(session_run(session, &pass, &plan));
     TRY(session->detector->device->backend->synchronise(session->stream));
     session->times.network = clock_seconds() - start - session->times.preprocess;
     TRY(download_losses(session, out, &pass.losses, count));
+    int32_t finite = 1;
+    if (update && tensor_given(&update->finite))
+        TRY(tensor_download(session->stream, &finite, &update->finite));
+    out->finite = finite != 0;
 fail:
     return st;
 }

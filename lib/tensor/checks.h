@@ -25,6 +25,9 @@ md_status check_that(const char *op, bool holds, const char *what);
 #define OPTIONAL(t, type, ...) check_optional(stream, __func__, #t, t, type, SHAPE(__VA_ARGS__))
 #define OPTIONAL_LIKE(t, other)                                                                    \
     check_optional(stream, __func__, #t, t, (other)->type, (other)->shape)
+/* The gradient of something F32 that activations were made into. */
+#define OPTIONAL_GRADIENT(t, other)                                                                \
+    check_optional(stream, __func__, #t, t, stream->device->activations, (other)->shape)
 #define REQUIRE(condition) check_that(__func__, condition, #condition)
 
 /* The backend's entry, called as ENTRY(stream)->x(...). */

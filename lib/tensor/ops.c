@@ -12,8 +12,11 @@ void op_weight_release(struct device *device, struct weight *weight)
 md_status op_fill(struct stream *stream, struct tensor *out, float value)
 {
     md_status st = MD_OK;
-    TRY(REQUIRE(tensor_given(out) && (out->type == TENSOR_F32 || out->type == TENSOR_I32)));
-    TRY(EXPECT_LIKE(out, out));
+    TRY(REQUIRE(tensor_given(out)));
+    if (out->type == TENSOR_I32)
+        TRY(EXPECT_LIKE(out, out));
+    else
+        TRY(check_activation(stream, __func__, "out", out, out->shape));
     if (!stream->measuring)
         TRY(ENTRY(stream)->fill(stream, out, value));
 fail:
@@ -69,7 +72,7 @@ fail:
 md_status op_relu_backward(struct stream *stream, struct tensor *grad, const struct tensor *out)
 {
     md_status st = MD_OK;
-    TRY(EXPECT_F32(out));
+    TRY(check_activation(stream, __func__, "out", out, out->shape));
     TRY(EXPECT_LIKE(grad, out));
     if (!stream->measuring)
         TRY(ENTRY(stream)->relu_backward(stream, grad, out));
@@ -127,6 +130,7 @@ md_status op_conv2d_backward_input(struct stream *stream, struct tensor *in_grad
 {
     md_status st = MD_OK;
     TRY(check_conv(stream, __func__, in_grad, out_grad, weight, geometry));
+    TRY(REQUIRE(in_grad->type == out_grad->type));
     if (!stream->measuring)
         TRY(ENTRY(stream)->conv2d_backward_input(stream, in_grad, out_grad, weight, geometry,
                                                  accumulate));
@@ -141,6 +145,7 @@ md_status op_conv2d_backward_weight(struct stream *stream, struct tensor *weight
 {
     md_status st = MD_OK;
     TRY(check_conv(stream, __func__, in, out_grad, weight, geometry));
+    TRY(REQUIRE(in->type == out_grad->type));
     TRY(OPTIONAL_LIKE(weight_grad, &weight->value));
     TRY(OPTIONAL(bias_grad, TENSOR_F32, weight->value.shape.dims[0]));
     if (!stream->measuring)
@@ -187,6 +192,7 @@ md_status op_linear_backward_input(struct stream *stream, struct tensor *in_grad
 {
     md_status st = MD_OK;
     TRY(check_linear(stream, __func__, in_grad, out_grad, weight, rows));
+    TRY(REQUIRE(in_grad->type == out_grad->type));
     if (!stream->measuring)
         TRY(ENTRY(stream)->linear_backward_input(stream, in_grad, out_grad, weight, accumulate,
                                                  rows));
@@ -199,8 +205,8 @@ md_status op_linear_backward_weight(struct stream *stream, struct tensor *weight
                                     const struct tensor *out_grad, const struct tensor *rows)
 {
     md_status st = MD_OK;
-    TRY(EXPECT(in, TENSOR_F32, SHAPE_ANY, SHAPE_ANY));
-    TRY(EXPECT(out_grad, TENSOR_F32, in->shape.dims[0], SHAPE_ANY));
+    TRY(EXPECT_ACTIVATION(in, SHAPE_ANY, SHAPE_ANY));
+    TRY(EXPECT(out_grad, in->type, in->shape.dims[0], SHAPE_ANY));
     TRY(OPTIONAL(weight_grad, TENSOR_F32, out_grad->shape.dims[1], in->shape.dims[1]));
     TRY(OPTIONAL(bias_grad, TENSOR_F32, out_grad->shape.dims[1]));
     TRY(OPTIONAL(rows, TENSOR_I32, 1));
@@ -289,8 +295,8 @@ md_status op_upsample_backward(struct stream *stream, struct tensor *in_grad,
 {
     md_status st = MD_OK;
     const int64_t *dims = in_grad->shape.dims;
-    TRY(EXPECT(in_grad, TENSOR_F32, SHAPE_ANY, SHAPE_ANY, SHAPE_ANY, SHAPE_ANY));
-    TRY(EXPECT(out_grad, TENSOR_F32, dims[0], 2 * dims[1], 2 * dims[2], dims[3]));
+    TRY(EXPECT_ACTIVATION(in_grad, SHAPE_ANY, SHAPE_ANY, SHAPE_ANY, SHAPE_ANY));
+    TRY(EXPECT(out_grad, in_grad->type, dims[0], 2 * dims[1], 2 * dims[2], dims[3]));
     if (!stream->measuring)
         TRY(ENTRY(stream)->upsample_backward(stream, in_grad, out_grad));
 fail:
@@ -300,14 +306,55 @@ fail:
 /* ---- optimiser ---------------------------------------------------------------------------- */
 
 md_status op_sgd_step(struct stream *stream, struct tensor *value, struct tensor *momentum,
-                      const struct tensor *grad, const struct sgd_params *params)
+                      const struct tensor *grad, const struct tensor *step,
+                      const struct tensor *apply, const struct sgd_params *params)
 {
     md_status st = MD_OK;
     TRY(EXPECT_F32(grad));
     TRY(EXPECT_LIKE(value, grad));
     TRY(EXPECT_LIKE(momentum, grad));
+    TRY(EXPECT(step, TENSOR_I32, STEP_WORDS));
+    TRY(OPTIONAL(apply, TENSOR_I32, 1));
     if (!stream->measuring)
-        TRY(ENTRY(stream)->sgd_step(stream, value, momentum, grad, params));
+        TRY(ENTRY(stream)->sgd_step(stream, value, momentum, grad, step, apply, params));
+fail:
+    return st;
+}
+
+md_status op_average(struct stream *stream, struct tensor *average, const struct tensor *in,
+                     const struct tensor *step, const struct tensor *apply)
+{
+    md_status st = MD_OK;
+    TRY(EXPECT_F32(in));
+    TRY(EXPECT_LIKE(average, in));
+    TRY(EXPECT(step, TENSOR_I32, STEP_WORDS));
+    TRY(OPTIONAL(apply, TENSOR_I32, 1));
+    if (!stream->measuring)
+        TRY(ENTRY(stream)->average(stream, average, in, step, apply));
+fail:
+    return st;
+}
+
+md_status op_unscale(struct stream *stream, struct tensor *grad, const struct tensor *scale)
+{
+    md_status st = MD_OK;
+    TRY(EXPECT_F32(grad));
+    TRY(EXPECT(scale, TENSOR_F32, 2));
+    if (!stream->measuring)
+        TRY(ENTRY(stream)->unscale(stream, grad, scale));
+fail:
+    return st;
+}
+
+md_status op_adjust_scale(struct stream *stream, struct tensor *scale, const struct tensor *finite,
+                          int patience)
+{
+    md_status st = MD_OK;
+    TRY(EXPECT(scale, TENSOR_F32, 2));
+    TRY(EXPECT(finite, TENSOR_I32, 1));
+    TRY(REQUIRE(patience >= 1));
+    if (!stream->measuring)
+        TRY(ENTRY(stream)->adjust_scale(stream, scale, finite, patience));
 fail:
     return st;
 }

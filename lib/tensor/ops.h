@@ -4,7 +4,8 @@
  * struct op_table. Backends implement entries as ref_x, cpu_x, cuda_x and may trust the checks.
  * Layout is NHWC; convolution weights are [out, kh, kw, in / groups]. Real numbers are TENSOR_F32
  * unless said otherwise; indices, classes and counts are TENSOR_I32. "Activations" are F32 or what
- * device->activations says, all of an operation alike; sums within an operation are F32 or better.
+ * device->activations says, all of an operation alike, and so are their gradients; gradients of
+ * weights are F32. Sums within an operation are F32 or better.
  *
  * Lists whose length depends on the data have a fixed capacity and a count on the device; rows
  * beyond the count are zero (class -1, image -1). `rows` [1] is such a count, and absent means all:
@@ -34,9 +35,25 @@ struct weight {
 /* Frees what the backend keeps for this weight. */
 typedef void weight_release_fn(struct device *device, struct weight *weight);
 
+/* ---- numbers of a training step ------------------------------------------------------------ */
+
+/* What changes from one step to the next is read when an operation runs, not when it is called, so
+ * that a recorded step serves again. An I32 [STEP_WORDS] tensor, called `step`, holds one of these. */
+struct step_numbers {
+    uint64_t seed, index; /* of random numbers; the index is of the first image */
+    float    lr;
+    float    average_kept, average_added; /* shares of op_average */
+    uint32_t unused;
+};
+enum { STEP_WORDS = sizeof(struct step_numbers) / sizeof(int32_t) };
+
+/* Small gradients vanish in F16, so those of the losses may be multiplied by a number: an F32 [2]
+ * tensor `scale` holds it, and for how many steps all gradients have been finite with it. */
+#define OPS_MOST_SCALE 16777216.0f
+
 /* ---- elementwise -------------------------------------------------------------------------- */
 
-typedef md_status fill_fn(struct stream *stream, struct tensor *out, float value); /* F32, I32 */
+typedef md_status fill_fn(struct stream *stream, struct tensor *out, float value); /* I32, activations */
 /* Same type and count, of any type. */
 typedef md_status copy_fn(struct stream *stream, struct tensor *out, const struct tensor *in);
 /* out += in; activations */
@@ -46,7 +63,7 @@ typedef md_status scale_fn(struct stream *stream, struct tensor *out, float fact
 /* out = out_factor * out + in_factor * in; out_factor 0: what out held does not count. */
 typedef md_status blend_fn(struct stream *stream, struct tensor *out, float out_factor,
                            const struct tensor *in, float in_factor);
-/* grad = out > 0 ? grad : 0, in place; `out` is the ReLU's output. */
+/* grad = out > 0 ? grad : 0, in place; `out` is the ReLU's output; activations. */
 typedef md_status relu_backward_fn(struct stream *stream, struct tensor *grad,
                                    const struct tensor *out);
 
@@ -65,7 +82,8 @@ typedef md_status conv2d_forward_fn(struct stream *stream, struct tensor *out,
                                     struct conv_geometry geometry, const struct tensor *residual,
                                     bool relu);
 
-/* in_grad = (or += when accumulate) transposed convolution of out_grad with the effective weight. */
+/* Of backward passes in_grad, out_grad and in are activations, of one type.
+ * in_grad = (or += when accumulate) transposed convolution of out_grad with the effective weight. */
 typedef md_status conv2d_backward_input_fn(struct stream *stream, struct tensor *in_grad,
                                            const struct tensor *out_grad, struct weight *weight,
                                            struct conv_geometry geometry, bool accumulate);
@@ -234,13 +252,16 @@ typedef md_status match_fn(struct stream *stream, struct tensor *match, struct t
 
 struct sample_params {
     int      size, max_foreground; /* wanted in all; of them label 1 at most */
-    uint64_t seed, stream;         /* key of row r of image i: random_u32_at(seed, stream + i, r) */
+    uint64_t stream;               /* what the random numbers are for: random_stream(purpose, 0) */
+    int      image_step;           /* from an image's index to the next one's */
 };
 /* Without replacement: min(#1, max_foreground) rows of label 1, then min(#0, size - those) of label
- * 0; each group the rows with the smallest (key, row), written in ascending order of row.
+ * 0; each group the rows with the smallest (key, row), written in ascending order of row. The key of
+ * row r of image i is random_u32_at(seed, stream ^ (index + i * image_step), r), of the step's numbers.
  * label [n,m], index [n,cap] with cap >= min(size, m), counts [n,2] = foreground, background. */
 typedef md_status sample_fn(struct stream *stream, struct tensor *index, struct tensor *counts,
-                            const struct tensor *label, const struct sample_params *params);
+                            const struct tensor *label, const struct tensor *step,
+                            const struct sample_params *params);
 
 /* The boxes of a, then of b: out [n,p+g,4], out_counts [n]. */
 typedef md_status append_boxes_fn(struct stream *stream, struct tensor *out,
@@ -304,11 +325,12 @@ struct rpn_loss_inputs {
     const struct tensor *anchors;              /* [R,4] */
     const struct tensor *index, *index_counts; /* of sample */
     const struct tensor *match, *gt;           /* [n,R], [n,g,4] */
+    const struct tensor *scale;                /* of gradients, may be absent */
     const struct level_layout *layout;
 };
 /* loss [2] = sum of BCE with logits; sum of smooth-L1(delta, encode(anchor, truth)) over foreground;
- * each times its scale. The gradients (like logits and deltas; absent: not wanted) are overwritten,
- * zero where not sampled. */
+ * each times its scale. The gradients (shaped like logits and deltas, activations; absent: not wanted)
+ * are overwritten, zero where not sampled. */
 typedef md_status rpn_loss_fn(struct stream *stream, struct tensor *loss,
                               struct tensor *logits_grad, struct tensor *deltas_grad,
                               const struct rpn_loss_inputs *in,
@@ -317,13 +339,14 @@ typedef md_status rpn_loss_fn(struct stream *stream, struct tensor *loss,
 /* out[r] = softmax(in[r]); [cap,k]. */
 typedef md_status softmax_fn(struct stream *stream, struct tensor *out, const struct tensor *in,
                              const struct tensor *rows);
-/* loss [1] = mean over rows of -log softmax(logits)[class] (0 when there are none); grad [cap,k]
- * overwritten, zero beyond rows (absent: not wanted). A row whose class is not in [0,k) adds
- * nothing, but counts in the mean. stats [4] F32 = correct, foreground, correct
+/* loss [1] = mean over rows of -log softmax(logits)[class] (0 when there are none); grad [cap,k] in
+ * activations, times scale[0], overwritten, zero beyond rows (absent: not wanted). A row whose class
+ * is not in [0,k) adds nothing, but counts in the mean. stats [4] F32 = correct, foreground, correct
  * foreground, foreground taken for background; background is class k - 1. */
 typedef md_status softmax_loss_fn(struct stream *stream, struct tensor *loss, struct tensor *grad,
                                   struct tensor *stats, const struct tensor *logits,
-                                  const struct tensor *classes, const struct tensor *rows);
+                                  const struct tensor *classes, const struct tensor *rows,
+                                  const struct tensor *scale);
 
 struct box_loss_params {
     float weights[4], smooth_l1_beta, scale;
@@ -334,9 +357,11 @@ struct box_loss_inputs {
     const struct tensor *deltas;                 /* [cap,4k], or [cap,4] when class_agnostic */
     const struct tensor *rois, *targets;         /* [cap,5], [cap,4] */
     const struct tensor *classes, *rows;         /* [cap], [1] */
+    const struct tensor *scale;                  /* of gradients, may be absent */
 };
-/* loss [1] = scale * sum over foreground rows (0 <= class < num_classes) of smooth-L1(deltas of the
- * class, encode(roi, target)) / max(rows, 1); grad overwritten (absent: not wanted). */
+/* loss [1] = params->scale * sum over foreground rows (0 <= class < num_classes) of smooth-L1(deltas
+ * of the class, encode(roi, target)) / max(rows, 1); grad, shaped like deltas, in activations, is
+ * overwritten (absent: not wanted). */
 typedef md_status box_loss_fn(struct stream *stream, struct tensor *loss, struct tensor *grad,
                               const struct box_loss_inputs *in,
                               const struct box_loss_params *params);
@@ -363,12 +388,23 @@ typedef md_status detect_fn(struct stream *stream, struct tensor *boxes, struct 
 /* ---- optimiser ---------------------------------------------------------------------------- */
 
 struct sgd_params {
-    float lr, momentum, weight_decay;
+    float lr_factor, momentum, weight_decay;
     bool  nesterov, first;
 };
-/* torch.optim.SGD: g = grad + wd*p; v = first ? g : m*v + g; p -= lr * (nesterov ? g + m*v : v). */
+/* torch.optim.SGD: g = grad + wd*p; v = first ? g : m*v + g; p -= lr * (nesterov ? g + m*v : v), lr =
+ * the step's times lr_factor. Nothing when `apply` [1] I32 is given and 0. */
 typedef md_status sgd_step_fn(struct stream *stream, struct tensor *value, struct tensor *momentum,
-                              const struct tensor *grad, const struct sgd_params *params);
+                              const struct tensor *grad, const struct tensor *step,
+                              const struct tensor *apply, const struct sgd_params *params);
+/* average = average_kept * average + average_added * in, of the step's numbers; F32. */
+typedef md_status average_fn(struct stream *stream, struct tensor *average, const struct tensor *in,
+                             const struct tensor *step, const struct tensor *apply);
+/* grad /= scale[0], which is a power of two; F32 */
+typedef md_status unscale_fn(struct stream *stream, struct tensor *grad, const struct tensor *scale);
+/* As torch's GradScaler: scale[0] is halved when finite [1] I32 is 0, and doubled after `patience`
+ * steps in which it was not, up to OPS_MOST_SCALE. */
+typedef md_status adjust_scale_fn(struct stream *stream, struct tensor *scale,
+                                  const struct tensor *finite, int patience);
 /* out [1] */
 typedef md_status sum_squares_fn(struct stream *stream, struct tensor *out,
                                  const struct tensor *in);
@@ -394,7 +430,7 @@ typedef md_status clip_norm_fn(struct stream *stream, struct tensor *grad, float
     X(match) X(sample) X(append_boxes) X(rois_from_boxes) X(part_rows)                  \
     X(roi_targets) X(roi_align_forward) X(roi_align_backward)                           \
     X(rpn_loss) X(softmax) X(softmax_loss) X(box_loss) X(detect)                        \
-    X(sgd_step) X(sum_squares) X(all_finite) X(clip_value) X(clip_norm)
+    X(sgd_step) X(average) X(unscale) X(adjust_scale) X(sum_squares) X(all_finite) X(clip_value) X(clip_norm)
 
 struct op_table {
     weight_release_fn *weight_release;

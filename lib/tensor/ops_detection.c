@@ -175,18 +175,21 @@ fail:
 }
 
 md_status op_sample(struct stream *stream, struct tensor *index, struct tensor *counts,
-                    const struct tensor *label, const struct sample_params *params)
+                    const struct tensor *label, const struct tensor *step,
+                    const struct sample_params *params)
 {
     md_status st = MD_OK;
     const int64_t n = label->shape.dims[0], m = label->shape.dims[1];
     TRY(EXPECT(label, TENSOR_I32, SHAPE_ANY, SHAPE_ANY));
     TRY(EXPECT(index, TENSOR_I32, n, SHAPE_ANY));
     TRY(EXPECT(counts, TENSOR_I32, n, 2));
+    TRY(EXPECT(step, TENSOR_I32, STEP_WORDS));
+    TRY(REQUIRE(params->image_step >= 1));
     TRY(REQUIRE(m <= INT32_MAX));
     TRY(REQUIRE(params->max_foreground >= 0 && params->max_foreground <= params->size));
     TRY(REQUIRE(index->shape.dims[1] >= params->size || index->shape.dims[1] >= m));
     if (!stream->measuring)
-        TRY(ENTRY(stream)->sample(stream, index, counts, label, params));
+        TRY(ENTRY(stream)->sample(stream, index, counts, label, step, params));
 fail:
     return st;
 }

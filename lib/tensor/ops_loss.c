@@ -31,8 +31,9 @@ md_status op_rpn_loss(struct stream *stream, struct tensor *loss, struct tensor 
     TRY(EXPECT(in->index_counts, TENSOR_I32, n, 2));
     TRY(EXPECT(in->gt, TENSOR_F32, n, SHAPE_ANY, 4));
     TRY(EXPECT(loss, TENSOR_F32, 2));
-    TRY(OPTIONAL_LIKE(logits_grad, in->logits));
-    TRY(OPTIONAL_LIKE(deltas_grad, in->deltas));
+    TRY(OPTIONAL_GRADIENT(logits_grad, in->logits));
+    TRY(OPTIONAL_GRADIENT(deltas_grad, in->deltas));
+    TRY(OPTIONAL(in->scale, TENSOR_F32, 2));
     if (!stream->measuring)
         TRY(ENTRY(stream)->rpn_loss(stream, loss, logits_grad, deltas_grad, in, params));
 fail:
@@ -54,7 +55,8 @@ fail:
 
 md_status op_softmax_loss(struct stream *stream, struct tensor *loss, struct tensor *grad,
                           struct tensor *stats, const struct tensor *logits,
-                          const struct tensor *classes, const struct tensor *rows)
+                          const struct tensor *classes, const struct tensor *rows,
+                          const struct tensor *scale)
 {
     md_status st = MD_OK;
     TRY(EXPECT(logits, TENSOR_F32, SHAPE_ANY, SHAPE_ANY));
@@ -63,9 +65,10 @@ md_status op_softmax_loss(struct stream *stream, struct tensor *loss, struct ten
     TRY(OPTIONAL(rows, TENSOR_I32, 1));
     TRY(EXPECT(loss, TENSOR_F32, 1));
     TRY(EXPECT(stats, TENSOR_F32, 4));
-    TRY(OPTIONAL_LIKE(grad, logits));
+    TRY(OPTIONAL_GRADIENT(grad, logits));
+    TRY(OPTIONAL(scale, TENSOR_F32, 2));
     if (!stream->measuring)
-        TRY(ENTRY(stream)->softmax_loss(stream, loss, grad, stats, logits, classes, rows));
+        TRY(ENTRY(stream)->softmax_loss(stream, loss, grad, stats, logits, classes, rows, scale));
 fail:
     return st;
 }
@@ -82,7 +85,8 @@ md_status op_box_loss(struct stream *stream, struct tensor *loss, struct tensor 
     TRY(EXPECT(in->classes, TENSOR_I32, cap));
     TRY(OPTIONAL(in->rows, TENSOR_I32, 1));
     TRY(EXPECT(loss, TENSOR_F32, 1));
-    TRY(OPTIONAL_LIKE(grad, in->deltas));
+    TRY(OPTIONAL_GRADIENT(grad, in->deltas));
+    TRY(OPTIONAL(in->scale, TENSOR_F32, 2));
     if (!stream->measuring)
         TRY(ENTRY(stream)->box_loss(stream, loss, grad, in, params));
 fail:

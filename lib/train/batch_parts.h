@@ -6,12 +6,12 @@
 #include "train/host_batch.h"
 #include "train/optimizer.h"
 
-/* As session_losses with gradients for the whole batch, up to rounding, in `parts` passes of nearly equal
+/* As session_losses with an update for the whole batch, up to rounding, in `parts` passes of nearly equal
  * numbers of images; random numbers are those of the whole. Each part divides its losses by its own
  * counts, as each GPU does in Detectron2: it makes a difference only where images have fewer regions than
  * BATCH_SIZE_PER_IMAGE. */
 md_status batch_parts_losses(struct session *session, struct optimizer *optimizer,
                              struct step_losses *out, const struct host_batch *batch, int parts,
-                             struct step_random random);
+                             const struct step_values *values, const struct session_update *update);
 
 #endif

@@ -47,13 +47,13 @@ double ema_share(const struct ema *ema, int64_t steps)
     return ema->warmup ? fmin(ema->decay, early) : ema->decay;
 }
 
-md_status ema_update(struct ema *ema, struct stream *stream, int64_t steps)
+md_status ema_update(struct ema *ema, struct stream *stream, const struct tensor *step,
+                     const struct tensor *apply)
 {
     if (!ema->params)
         return MD_OK;
     const struct tensor weights = trained_weights(ema);
-    double share = ema_share(ema, steps);
-    return op_blend(stream, &ema->params->averages, (float)share, &weights, (float)(1.0 - share));
+    return op_average(stream, &ema->params->averages, &weights, step, apply);
 }
 
 md_status ema_show(struct ema *ema, struct stream *stream)

@@ -20,10 +20,12 @@ void      ema_free(struct ema *ema);
 
 /* The average becomes the weights as they are. */
 md_status ema_start(struct ema *ema, struct stream *stream);
-/* After a step, `steps` having been made before it: average = d * average + (1 - d) * weights, where d is
- * the decay; with warm-up, at most (1 + steps) / (10 + steps). */
-md_status ema_update(struct ema *ema, struct stream *stream, int64_t steps);
-/* The share d. A function of `steps` alone, so that a resumed run goes on with it. */
+/* After a step of the optimiser: average = d * average + (1 - d) * weights, with `step`'s shares d and
+ * 1 - d, unless `apply` is 0. */
+md_status ema_update(struct ema *ema, struct stream *stream, const struct tensor *step,
+                     const struct tensor *apply);
+/* The share d when `steps` have been made before: the decay; with warm-up, at most (1 + steps) / (10 +
+ * steps). A function of `steps` alone, so that a resumed run goes on with it. */
 double    ema_share(const struct ema *ema, int64_t steps);
 
 /* The network has the averaged weights until ema_hide; nothing may train it meanwhile. */

@@ -104,26 +104,32 @@ fail:
     return st;
 }
 
-md_status optimizer_step(struct optimizer *optimizer, struct stream *stream, double lr, bool first)
+md_status optimizer_step(struct optimizer *optimizer, struct stream *stream,
+                         const struct tensor *step, bool first)
 {
     md_status st = MD_OK;
     struct param_set *set = optimizer->params;
+    TRY(op_all_finite(stream, &optimizer->flag, &set->grads));
     TRY(clip(optimizer, stream));
     for (int i = 0; i < optimizer->range_count; i++) {
         const struct optimizer_range *range = &optimizer->ranges[i];
         struct tensor values = tensor_rows(&set->values, range->first, range->count);
         struct tensor grads = tensor_rows(&set->grads, range->first, range->count);
         struct tensor momentums = tensor_rows(&set->momentums, range->first, range->count);
-        const struct sgd_params params = {.lr = (float)(lr * range->lr_factor),
+        const struct sgd_params params = {.lr_factor = (float)range->lr_factor,
                                           .momentum = optimizer->momentum,
                                           .weight_decay = (float)range->weight_decay,
                                           .nesterov = optimizer->nesterov,
                                           .first = first};
-        TRY(op_sgd_step(stream, &values, &momentums, &grads, &params));
+        TRY(op_sgd_step(stream, &values, &momentums, &grads, step, &optimizer->flag, &params));
     }
-    param_set_trained(set);
 fail:
     return st;
+}
+
+void optimizer_stepped(struct optimizer *optimizer)
+{
+    param_set_trained(optimizer->params);
 }
 
 /* ---- is everything finite? -------------------------------------------------------------- */

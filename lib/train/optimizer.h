@@ -21,7 +21,7 @@ struct optimizer {
     float                   clip_value, clip_norm_type;
     struct tensor           sums; /* like the gradients; absent when a batch comes in one part */
     bool                    summing;
-    struct tensor           flag; /* [1] I32 on the device: what op_all_finite answers */
+    struct tensor           flag; /* [1] I32 on the device: are all gradients finite? */
 };
 
 /* Adds gradients and momentum to the parameters if they have none yet. */
@@ -32,9 +32,12 @@ void      optimizer_free(struct optimizer *optimizer); /* all zero is fine */
 /* After the backward pass of a part of a batch that is `share` of its images: adds the part's gradients
  * to the others'. After the last part the gradients are those of the whole. */
 md_status optimizer_add_part(struct optimizer *optimizer, struct stream *stream, double share, bool last);
-/* Clips the gradients if it is to, then makes the step. `first`: no momentum yet. Moves the version of
- * the trainable weights. */
-md_status optimizer_step(struct optimizer *optimizer, struct stream *stream, double lr, bool first);
+/* Clips the gradients if it is to, then makes the step of `step`'s learning rate, unless gradients are
+ * not finite: then `flag` says so, and nothing changes. `first`: no momentum yet. */
+md_status optimizer_step(struct optimizer *optimizer, struct stream *stream, const struct tensor *step,
+                         bool first);
+/* When a step has been enqueued, also as part of a recording: moves the version of the weights. */
+void      optimizer_stepped(struct optimizer *optimizer);
 /* Are all gradients, or all trainable values, finite? If not, *culprit is the first parameter with
  * one that is not; else NULL. */
 md_status optimizer_check_gradients(struct optimizer *optimizer, struct stream *stream,

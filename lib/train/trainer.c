@@ -70,6 +70,8 @@ static md_status check_finite(struct trainer *trainer, const struct batch *batch
         if (!isfinite(parts[i].value))
             return not_finite(trainer, batch, parts[i].name, lr);
     const struct param *culprit = NULL;
+    if (losses->finite)
+        return MD_OK;
     md_status st =
         optimizer_check_gradients(&trainer->optimizer, session_stream(trainer->session), &culprit);
     if (st < 0 || !culprit)
@@ -81,26 +83,44 @@ static md_status check_finite(struct trainer *trainer, const struct batch *batch
 
 /* ---- one step --------------------------------------------------------------------------- */
 
+/* Gradients that are not finite change nothing. */
+static md_status update(void *context, struct stream *stream, const struct step_controls *controls)
+{
+    md_status st = MD_OK;
+    struct trainer *trainer = context;
+    struct optimizer *optimizer = &trainer->optimizer;
+    TRY(optimizer_step(optimizer, stream, &controls->numbers, !trainer->momentum_started));
+    TRY(ema_update(&trainer->ema, stream, &controls->numbers, &optimizer->flag));
+fail:
+    return st;
+}
+
 static md_status run_step(struct trainer *trainer)
 {
     md_status st = MD_OK;
     struct train_info *info = &trainer->info;
     const struct batch *batch = NULL;
     struct step_losses losses;
-    const struct step_random random = {.seed = trainer->seed,
-                                       .iteration = (uint64_t)info->iteration};
     double lr = schedule_lr(&trainer->schedule, info->iteration);
+    double kept = ema_share(&trainer->ema, info->iteration);
+    const struct step_values values = {.seed = trainer->seed,
+                                       .iteration = (uint64_t)info->iteration,
+                                       .lr = (float)lr,
+                                       .average_kept = (float)kept,
+                                       .average_added = (float)(1.0 - kept)};
+    const struct session_update after = {.run = update,
+                                         .context = trainer,
+                                         .kind = trainer->momentum_started,
+                                         .finite = trainer->optimizer.flag};
     double start = clock_seconds();
     TRY(loader_next(trainer->loader, &batch));
     double data_seconds = clock_seconds() - start;
     TRY(host_batch_set(&trainer->host, batch));
     TRY(batch_parts_losses(trainer->session, &trainer->optimizer, &losses, &trainer->host,
-                           trainer->options.typed.solver.accumulate, random));
+                           trainer->options.typed.solver.accumulate, &values, &after));
     TRY(check_finite(trainer, batch, &losses, lr));
-    TRY(optimizer_step(&trainer->optimizer, session_stream(trainer->session), lr,
-                       !trainer->momentum_started));
+    optimizer_stepped(&trainer->optimizer);
     trainer->momentum_started = true;
-    TRY(ema_update(&trainer->ema, session_stream(trainer->session), info->iteration));
     info->learning_rate = lr;
     info->losses = losses;
     info->iteration++;

@@ -40,10 +40,10 @@ static md_status open_loader(struct loader **out, struct memory *memory,
 static md_status add_loss(struct pass *pass, const struct sample *sample)
 {
     struct step_losses losses;
-    const struct step_random random = {.seed = SEED, .iteration = sample->image_index};
+    const struct step_values values = {.seed = SEED, .iteration = sample->image_index};
     const struct host_batch *host = pass->host;
     md_status st = session_losses(pass->session, &losses, host->images, host->truth, host->count,
-                                  random, false);
+                                  &values, NULL);
     if (st >= 0)
         pass->loss_sum += (double)losses.total;
     return st;

@@ -380,7 +380,8 @@ static void check_losses(struct bench *b, const struct golden *golden)
     struct session_truth truth = {boxes, classes, 3};
     struct step_losses losses;
     OK(session_create(&session, b->detector, false));
-    OK(session_losses(session, &losses, &image, &truth, 1, (struct step_random){.seed = 1}, true));
+    OK(session_losses(session, &losses, &image, &truth, 1, &(struct step_values){.seed = 1},
+                      &(struct session_update){.kind = 0}));
     ck_assert_double_eq((double)losses.num_pos_anchors, golden->pos_anchors);
     ck_assert_double_eq((double)losses.num_neg_anchors, golden->neg_anchors);
     ck_assert_double_eq((double)losses.num_fg_samples, golden->fg);

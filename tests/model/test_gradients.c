@@ -116,6 +116,9 @@ static md_status pass(struct lab *lab, bool gradients)
     struct detector_step *step = &lab->step;
     struct tensor image, features[RESNET_STAGES];
     struct targets targets;
+    struct step_numbers numbers = {.seed = 1, .index = 1 << 16};
+    const struct step_controls controls = {.numbers = {&numbers, TENSOR_I32, SHAPE(STEP_WORDS)},
+                                           .image_step = 1};
     struct rpn_losses rpn;
     struct roi_losses roi;
     float parts[4];
@@ -124,11 +127,10 @@ static md_status pass(struct lab *lab, bool gradients)
     TRY(resnet_forward(&d->resnet, stream, &lab->workspace, features, &image, &step->resnet));
     TRY(fpn_forward(&d->fpn, stream, &lab->workspace, step->pyramid, features, &step->fpn));
     TRY(rpn_forward(&d->rpn, stream, &lab->workspace, &step->head, step->pyramid, true));
-    TRY(rpn_losses(&d->rpn, stream, &lab->workspace, &rpn, &step->head, &targets,
-                   (struct step_random){.seed = 1, .iteration = 1}, true));
+    TRY(rpn_losses(&d->rpn, stream, &lab->workspace, &rpn, &step->head, &targets, &controls, true));
     TRY(roi_heads_forward(&d->heads, stream, &lab->workspace, &step->output, &step->rois,
                           step->pyramid));
-    TRY(roi_heads_losses(&d->heads, stream, &lab->workspace, &roi, &step->output, &step->rois,
+    TRY(roi_heads_losses(&d->heads, stream, &lab->workspace, &roi, &step->output, &step->rois, NULL,
                          true));
     TRY(tensor_download(stream, parts, &rpn.loss));
     TRY(tensor_download(stream, parts + 2, &roi.cls));

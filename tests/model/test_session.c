@@ -12,7 +12,8 @@ static const char *const two_classes[] = {"MODEL.ROI_HEADS.NUM_CLASSES", "2", NU
 static const struct detect_options options = {0.01f, 0.5f, 20};
 static const float truth_boxes[8] = {10, 12, 40, 44, 30, 20, 60, 60};
 static const int truth_classes[2] = {0, 1};
-static const struct step_random fixed = {.seed = 1, .iteration = 2};
+static const struct step_values fixed = {.seed = 1, .iteration = 2};
+static const struct session_update gradients = {.kind = 0};
 
 struct found {
     struct session_detection items[2][20];
@@ -46,11 +47,11 @@ START_TEST(steady_state_allocates_nothing)
         NET_OK(detect(session, &found, &image, 1));
     ck_assert_uint_eq(atomic_load(&net.memory->total_calls), calls);
 
-    NET_OK(session_losses(session, &losses, &seen, &truth, 1, fixed, true));
+    NET_OK(session_losses(session, &losses, &seen, &truth, 1, &fixed, &gradients));
     calls = atomic_load(&net.memory->total_calls);
     for (int i = 0; i < 3; i++) {
         param_set_trained(net.detector->params);
-        NET_OK(session_losses(session, &losses, &seen, &truth, 1, fixed, true));
+        NET_OK(session_losses(session, &losses, &seen, &truth, 1, &fixed, &gradients));
     }
     ck_assert_uint_eq(atomic_load(&net.memory->total_calls), calls);
     session_free(session);
@@ -154,13 +155,13 @@ START_TEST(an_image_without_truth_trains)
     struct session_truth truth[2] = {{NULL, NULL, 0}, {truth_boxes, truth_classes, 2}};
     NET_OK(tiny_net_open(&net, "tiny", _i ? "cpu" : "ref", 1, two_classes, NULL));
     NET_OK(session_create(&session, net.detector, false));
-    NET_OK(session_losses(session, &losses, images, truth, 1, fixed, true));
+    NET_OK(session_losses(session, &losses, images, truth, 1, &fixed, &gradients));
     ck_assert_float_eq(losses.box_reg, 0.0f);
     ck_assert_float_eq(losses.rpn_loc, 0.0f);
     ck_assert_float_eq(losses.num_fg_samples, 0.0f);
     ck_assert_float_gt(losses.cls, 0.0f);
     ck_assert(isnan(losses.fg_cls_accuracy));
-    NET_OK(session_losses(session, &losses, images, truth, 2, fixed, true));
+    NET_OK(session_losses(session, &losses, images, truth, 2, &fixed, &gradients));
     ck_assert(isfinite(losses.total));
     ck_assert_float_gt(losses.num_fg_samples, 0.0f);
     session_free(session);
@@ -184,7 +185,7 @@ START_TEST(no_proposals_no_detections)
     NET_OK(session_create(&session, net.detector, false));
     NET_OK(detect(session, &found, &image, 1));
     ck_assert_int_eq(found.counts[0], 0);
-    NET_OK(session_losses(session, &losses, &image, &truth, 1, fixed, true));
+    NET_OK(session_losses(session, &losses, &image, &truth, 1, &fixed, &gradients));
     ck_assert_float_eq(losses.cls, 0.0f);
     ck_assert(isfinite(losses.total));
     session_free(session);
@@ -290,7 +291,7 @@ static md_status whole_life(struct memory *memory, const struct session_image *i
     TRY(tiny_net_open(&net, "tiny", "cpu", 1, two_classes, memory));
     TRY(session_create(&session, net.detector, false));
     TRY(detect(session, &found, image, 1));
-    TRY(session_losses(session, &losses, image, &truth, 1, fixed, true));
+    TRY(session_losses(session, &losses, image, &truth, 1, &fixed, &gradients));
 fail:
     session_free(session);
     if (net.memory)

@@ -142,7 +142,12 @@ static void elementwise_case(struct lab *lab, struct random *random, int variant
     struct tensor value = lab_normal(lab, random, shape, 1),
                   momentum = lab_normal(lab, random, shape, 1);
     struct tensor integers = lab_i32(lab, shape, NULL);
-    struct sgd_params sgd = {0.02f, 0.9f, 1e-4f, variant % 2, pick(random, 0, 1)};
+    struct sgd_params sgd = {2, 0.9f, 1e-4f, variant % 2, pick(random, 0, 1)};
+    const struct step_numbers numbers = {.lr = 0.01f, .average_kept = 0.9f, .average_added = 0.1f};
+    struct tensor step = lab_step(lab, &numbers), average = lab_normal(lab, random, shape, 1);
+    struct tensor apply = lab_i32(lab, SHAPE(1), (int32_t[]){variant % 5 != 4});
+    struct tensor scale = lab_f32(lab, SHAPE(2), (float[]){4096, 1}),
+                  unscaled = lab_normal(lab, random, shape, 1);
     LAB_TRAINS(op_sum_squares(lab->stream, &sum, &a));
     if (pick(random, 0, 1))
         lab_spoil(lab, random, &a, 10);
@@ -152,11 +157,18 @@ static void elementwise_case(struct lab *lab, struct random *random, int variant
     LAB_OK(op_scale(lab->stream, &copy, 0.37f));
     LAB_OK(op_fill(lab->stream, &filled, -2.5f));
     LAB_OK(op_fill(lab->stream, &integers, 3));
-    LAB_TRAINS(op_sgd_step(lab->stream, &value, &momentum, &b, &sgd));
+    LAB_TRAINS(
+        op_sgd_step(lab->stream, &value, &momentum, &b, &step, variant % 2 ? &apply : NULL, &sgd));
+    LAB_TRAINS(op_average(lab->stream, &average, &value, &step, &apply));
+    LAB_TRAINS(op_unscale(lab->stream, &unscaled, &scale));
+    LAB_TRAINS(op_adjust_scale(lab->stream, &scale, &apply, 1 + variant % 3));
     LAB_TRAINS(op_relu_backward(lab->stream, &b, &a));
     lab_keep_trained(lab, "sum_squares", &sum,
                      1e-5); /* 70001 positive terms in double or in lanes */
     lab_keep_trained(lab, "all_finite", &finite, 0);
+    lab_keep_trained(lab, "average", &average, FEW_ROUNDINGS);
+    lab_keep_trained(lab, "unscale", &unscaled, 0);
+    lab_keep_trained(lab, "adjust_scale", &scale, 0);
     lab_keep(lab, "copy, add, scale", &copy, 0);
     lab_keep(lab, "fill", &filled, 0);
     struct tensor blended = lab_normal(lab, random, shape, 1),
@@ -304,11 +316,13 @@ static void targets_case(struct lab *lab, struct random *random, int variant)
                   rows = lab_i32(lab, SHAPE(1), NULL);
     struct match_params matching = {0.3f, variant % 2 ? 0.7f : 0.3f, variant % 3 == 0,
                                     variant % 6 == 0};
-    struct sample_params sampling = {(int)b, (int)b / 4, random_u32(random), 77};
+    struct sample_params sampling = {(int)b, (int)b / 4, (uint64_t)77 << 56, 1 + variant % 3};
+    const struct step_numbers numbers = {.seed = random_u32(random), .index = random_u32(random)};
+    struct tensor step = lab_step(lab, &numbers);
     LAB_TRAINS(
         op_append_boxes(lab->stream, &boxes, &counts, &proposals, &p_counts, &gt, &g_counts));
     LAB_TRAINS(op_match(lab->stream, &match, &label, &boxes, &counts, &gt, &g_counts, &matching));
-    LAB_TRAINS(op_sample(lab->stream, &index, &sampled, &label, &sampling));
+    LAB_TRAINS(op_sample(lab->stream, &index, &sampled, &label, &step, &sampling));
     struct roi_target_inputs in = {&boxes, &index,      &sampled,  &match,
                                    &gt,    &gt_classes, &g_counts, 5};
     LAB_TRAINS(op_roi_targets(lab->stream, &rois, &classes, &targets, &rows, &in));
@@ -396,14 +410,18 @@ static void rpn_loss_case(struct lab *lab, struct random *random, int variant)
     struct tensor loss = lab_f32(lab, SHAPE(2), NULL);
     struct tensor logits_grad = lab_normal(lab, random, logits.shape, 1),
                   deltas_grad = lab_normal(lab, random, deltas.shape, 1);
-    struct sample_params sampling = {32, 16, 5, 9};
+    struct sample_params sampling = {32, 16, 5, 1};
+    struct tensor step = lab_step(lab, &(struct step_numbers){.seed = 9});
+    struct tensor scale = lab_f32(lab, SHAPE(2), (float[]){1024, 3});
     struct rpn_loss_params params = {{1, 1, 1, 1}, variant % 2 ? 0.5f : 0, 1.f / 64, 2.f / 64};
     if (variant % 3 == 2) {
         lab_spoil(lab, random, &logits, 5);
         lab_spoil(lab, random, &deltas, 5);
     }
-    LAB_TRAINS(op_sample(lab->stream, &index, &counts, &label, &sampling));
-    struct rpn_loss_inputs in = {&logits, &deltas, &anchors, &index, &counts, &match, &gt, &layout};
+    LAB_TRAINS(op_sample(lab->stream, &index, &counts, &label, &step, &sampling));
+    struct rpn_loss_inputs in = {&logits, &deltas, &anchors, &index,
+                                 &counts, &match,  &gt,      variant % 4 ? NULL : &scale,
+                                 &layout};
     LAB_TRAINS(op_rpn_loss(lab->stream, &loss, &logits_grad, &deltas_grad, &in, &params));
     lab_keep_trained(lab, "rpn loss", &loss, 1e-5); /* 96 rows of a few roundings */
     lab_keep_trained(lab, "rpn logits_grad", &logits_grad, FEW_ROUNDINGS);
@@ -431,13 +449,16 @@ static void roi_loss_case(struct lab *lab, struct random *random, int variant)
     struct tensor grad = lab_normal(lab, random, logits.shape, 1),
                   box_grad = lab_normal(lab, random, deltas.shape, 1);
     struct tensor box_loss = lab_f32(lab, SHAPE(1), NULL);
+    struct tensor scale = lab_f32(lab, SHAPE(2), (float[]){256, 3});
+    const struct tensor *scaled = variant % 4 ? NULL : &scale;
     struct box_loss_params params = {{10, 10, 5, 5}, variant % 3 ? 0 : 0.5f, 1.5f, k, agnostic};
     if (variant % 3 == 2)
         lab_spoil(lab, random, &deltas, 10);
     LAB_OK(op_rois_from_boxes(lab->stream, &full_rois, &full_rows, &as_image, &rows));
     LAB_OK(op_softmax(lab->stream, &probabilities, &logits, &rows));
-    LAB_TRAINS(op_softmax_loss(lab->stream, &loss, &grad, &stats, &logits, &classes, &rows));
-    struct box_loss_inputs in = {&deltas, &full_rois, &targets, &classes, &rows};
+    LAB_TRAINS(
+        op_softmax_loss(lab->stream, &loss, &grad, &stats, &logits, &classes, &rows, scaled));
+    struct box_loss_inputs in = {&deltas, &full_rois, &targets, &classes, &rows, scaled};
     LAB_TRAINS(op_box_loss(lab->stream, &box_loss, &box_grad, &in, &params));
     struct tensor some_probabilities = tensor_rows(&probabilities, 0, some);
     lab_keep(lab, "softmax", &some_probabilities, FEW_ROUNDINGS);

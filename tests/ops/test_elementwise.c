@@ -12,17 +12,18 @@ START_TEST(sgd_by_hand)
     struct tensor value = lab_f32(&lab, SHAPE(1), (float[]){4}),
                   momentum = lab_f32(&lab, SHAPE(1), (float[]){1000});
     struct tensor grad = lab_f32(&lab, SHAPE(1), (float[]){2});
-    struct sgd_params params = {0.25f, 0.5f, 0.5f, false, true};
-    LAB_OK(op_sgd_step(lab.stream, &value, &momentum, &grad, &params));
+    struct sgd_params params = {0.5f, 0.5f, 0.5f, false, true};
+    struct tensor step = lab_step(&lab, &(struct step_numbers){.lr = 0.5f});
+    LAB_OK(op_sgd_step(lab.stream, &value, &momentum, &grad, &step, NULL, &params));
     ck_assert_float_eq(lab_floats(&lab, &momentum)[0],
                        4); /* first: v = g = 2 + 4/2; the old v is forgotten */
     ck_assert_float_eq(lab_floats(&lab, &value)[0], 3);
     params.first = false;
-    LAB_OK(op_sgd_step(lab.stream, &value, &momentum, &grad, &params));
+    LAB_OK(op_sgd_step(lab.stream, &value, &momentum, &grad, &step, NULL, &params));
     ck_assert_float_eq(lab_floats(&lab, &momentum)[0], 5.5f); /* 4/2 + (2 + 3/2) */
     ck_assert_float_eq(lab_floats(&lab, &value)[0], 1.625f);
     params.nesterov = true;
-    LAB_OK(op_sgd_step(lab.stream, &value, &momentum, &grad, &params));
+    LAB_OK(op_sgd_step(lab.stream, &value, &momentum, &grad, &step, NULL, &params));
     const float g = 2 + 1.625f / 2, v = 5.5f / 2 + g;
     ck_assert_float_eq(lab_floats(&lab, &value)[0], 1.625f - 0.25f * (g + 0.5f * v));
     lab_close(&lab);

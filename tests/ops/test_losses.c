@@ -19,7 +19,7 @@ START_TEST(softmax_loss_by_hand)
     struct tensor loss = lab_f32(&lab, SHAPE(1), NULL), grad = lab_f32(&lab, logits.shape, NULL),
                   stats = lab_f32(&lab, SHAPE(4), NULL);
     LAB_OK(op_fill(lab.stream, &grad, 7));
-    LAB_OK(op_softmax_loss(lab.stream, &loss, &grad, &stats, &logits, &classes, &rows));
+    LAB_OK(op_softmax_loss(lab.stream, &loss, &grad, &stats, &logits, &classes, &rows, NULL));
     const double ramp = log(1 + exp(-1.0) + exp(-2.0)), last = log(1 + exp(1.0) + exp(5.0)) - 1;
     ck_assert_float_eq_tol(lab_floats(&lab, &loss)[0], (float)((ramp + ramp + 2 + last) / 3),
                            1e-6f); /* float output */
@@ -30,7 +30,7 @@ START_TEST(softmax_loss_by_hand)
     ck_assert_float_eq_tol(g[0], (float)((exp(-ramp) - 1) / 3), 1e-7f);
     ck_assert_float_eq(g[9], 0);
     struct tensor none = lab_i32(&lab, SHAPE(1), NULL);
-    LAB_OK(op_softmax_loss(lab.stream, &loss, NULL, &stats, &logits, &classes, &none));
+    LAB_OK(op_softmax_loss(lab.stream, &loss, NULL, &stats, &logits, &classes, &none, NULL));
     ck_assert_float_eq(lab_floats(&lab, &loss)[0], 0);
     lab_close(&lab);
 }
@@ -43,8 +43,8 @@ struct class_case {
 static double class_value(struct lab *lab, void *context)
 {
     struct class_case *c = context;
-    LAB_OK(
-        op_softmax_loss(lab->stream, &c->loss, NULL, &c->stats, &c->logits, &c->classes, &c->rows));
+    LAB_OK(op_softmax_loss(lab->stream, &c->loss, NULL, &c->stats, &c->logits, &c->classes,
+                           &c->rows, NULL));
     return (double)lab_floats(lab, &c->loss)[0];
 }
 
@@ -59,7 +59,8 @@ START_TEST(softmax_gradient_matches_differences)
                            .loss = lab_f32(&lab, SHAPE(1), NULL),
                            .stats = lab_f32(&lab, SHAPE(4), NULL)};
     struct tensor grad = lab_f32(&lab, c.logits.shape, NULL);
-    LAB_OK(op_softmax_loss(lab.stream, &c.loss, &grad, &c.stats, &c.logits, &c.classes, &c.rows));
+    LAB_OK(op_softmax_loss(lab.stream, &c.loss, &grad, &c.stats, &c.logits, &c.classes, &c.rows,
+                           NULL));
     /* Step^2 times the third derivative: 1e-4; rounding of a loss near 2: 1e-7 / 1e-2. */
     lab_check_gradient(&lab, &c.logits, &grad, class_value, &c, 1e-2, 5e-4);
     lab_close(&lab);
@@ -98,8 +99,8 @@ static struct rpn_case rpn_setup(struct lab *lab, float beta)
 static md_status rpn_run(struct lab *lab, struct rpn_case *c, struct tensor *logits_grad,
                          struct tensor *deltas_grad)
 {
-    struct rpn_loss_inputs in = {&c->logits, &c->deltas, &c->anchors, &c->index,
-                                 &c->counts, &c->match,  &c->gt,      &c->layout};
+    struct rpn_loss_inputs in = {&c->logits, &c->deltas, &c->anchors, &c->index, &c->counts,
+                                 &c->match,  &c->gt,     NULL,        &c->layout};
     return op_rpn_loss(lab->stream, &c->loss, logits_grad, deltas_grad, &in, &c->params);
 }
 
@@ -169,7 +170,7 @@ START_TEST(smooth_l1_goldens)
     for (int i = 0; i < 4; i++) {
         const float one[4] = {0, 0, sizes[i], 0};
         struct tensor deltas = lab_f32(&lab, SHAPE(1, 4), one);
-        struct box_loss_inputs in = {&deltas, &rois, &targets, &classes, &rows};
+        struct box_loss_inputs in = {&deltas, &rois, &targets, &classes, &rows, NULL};
         struct box_loss_params params = {{1, 1, 1, 1}, 0.5f, 1, 1, true};
         LAB_OK(op_box_loss(lab.stream, &loss, &grad, &in, &params));
         ck_assert_float_eq_tol(lab_floats(&lab, &loss)[0], smooth[i],
@@ -195,7 +196,7 @@ START_TEST(box_loss_of_detectron2_coder)
                   rows = lab_i32(&lab, SHAPE(1), (int32_t[]){2});
     struct tensor loss = lab_f32(&lab, SHAPE(1), NULL), grad = lab_f32(&lab, SHAPE(2, 8), NULL),
                   deltas = lab_f32(&lab, SHAPE(2, 8), NULL);
-    struct box_loss_inputs in = {&deltas, &rois, &targets, &classes, &rows};
+    struct box_loss_inputs in = {&deltas, &rois, &targets, &classes, &rows, NULL};
     struct box_loss_params params = {{10, 10, 5, 5}, 0, 3, 2, false};
     LAB_OK(op_fill(lab.stream, &grad, 7));
     LAB_OK(op_box_loss(lab.stream, &loss, &grad, &in, &params));
@@ -217,7 +218,7 @@ struct box_case {
 static double box_value(struct lab *lab, void *context)
 {
     struct box_case *c = context;
-    struct box_loss_inputs in = {&c->deltas, &c->rois, &c->targets, &c->classes, &c->rows};
+    struct box_loss_inputs in = {&c->deltas, &c->rois, &c->targets, &c->classes, &c->rows, NULL};
     LAB_OK(op_box_loss(lab->stream, &c->loss, NULL, &in, &c->params));
     return (double)lab_floats(lab, &c->loss)[0];
 }
@@ -238,7 +239,7 @@ START_TEST(box_gradient_matches_differences)
         .loss = lab_f32(&lab, SHAPE(1), NULL),
         .params = {{10, 10, 5, 5}, _i < 2 ? 0 : 1, 1, 2, agnostic}};
     struct tensor grad = lab_f32(&lab, c.deltas.shape, NULL);
-    struct box_loss_inputs in = {&c.deltas, &c.rois, &c.targets, &c.classes, &c.rows};
+    struct box_loss_inputs in = {&c.deltas, &c.rois, &c.targets, &c.classes, &c.rows, NULL};
     LAB_OK(op_box_loss(lab.stream, &c.loss, &grad, &in, &c.params));
     /* Rounding of a loss near 5: 5e-7 / step; where smooth L1 turns straight inside the step, a
      * quarter of the step over beta. */

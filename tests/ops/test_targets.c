@@ -91,18 +91,23 @@ END_TEST
 
 /* ---- sample ------------------------------------------------------------------------------- */
 
+/* Of the images, and what their numbers are for. */
+enum { PLACE = 9, PURPOSE = 1 << 20 };
+
 struct sampled {
     int32_t index[64], counts[2];
 };
 
 static struct sampled run_sampler(struct lab *lab, const int32_t *labels, int64_t m,
-                                  struct sample_params params)
+                                  struct sample_params params, uint64_t seed)
 {
     struct sampled result;
+    struct step_numbers numbers = {.seed = seed, .index = PLACE};
+    const struct tensor step = {&numbers, TENSOR_I32, SHAPE(STEP_WORDS)};
     struct tensor label = {(void *)(uintptr_t)labels, TENSOR_I32, SHAPE(1, m)};
     struct tensor index = {result.index, TENSOR_I32, SHAPE(1, 64)},
                   counts = {result.counts, TENSOR_I32, SHAPE(1, 2)};
-    LAB_OK(op_sample(lab->stream, &index, &counts, &label, &params));
+    LAB_OK(op_sample(lab->stream, &index, &counts, &label, &step, &params));
     return result;
 }
 
@@ -124,7 +129,8 @@ START_TEST(sample_sizes_and_groups)
         for (int negatives = 0; negatives <= 200; negatives += 20) {
             for (int i = 0; i < 300; i++)
                 labels[(i * 7) % 300] = i < positives ? 1 : i < positives + negatives ? 0 : -1;
-            struct sampled s = run_sampler(&lab, labels, 300, (struct sample_params){64, 16, 3, 4});
+            struct sampled s =
+                run_sampler(&lab, labels, 300, (struct sample_params){64, 16, PURPOSE, 1}, 3);
             int foreground = positives < 16 ? positives : 16;
             int background = negatives < 64 - foreground ? negatives : 64 - foreground;
             ck_assert_int_eq(s.counts[0], foreground);
@@ -143,18 +149,21 @@ START_TEST(sample_takes_the_smallest_keys)
     struct lab lab;
     lab_open_ref(&lab);
     int32_t labels[200] = {0};
-    struct sampled s = run_sampler(&lab, labels, 200, (struct sample_params){20, 5, 42, 9});
+    struct sampled s =
+        run_sampler(&lab, labels, 200, (struct sample_params){20, 5, PURPOSE, 1}, 42);
     uint32_t largest = 0;
     for (int i = 0; i < 20; i++) {
-        uint32_t key = random_u32_at(42, 9, (uint64_t)s.index[i]);
+        uint32_t key = random_u32_at(42, PURPOSE ^ PLACE, (uint64_t)s.index[i]);
         largest = key > largest ? key : largest;
     }
     int smaller = 0;
     for (uint64_t row = 0; row < 200; row++)
-        smaller += random_u32_at(42, 9, row) <= largest;
+        smaller += random_u32_at(42, PURPOSE ^ PLACE, row) <= largest;
     ck_assert_int_eq(smaller, 20);
-    struct sampled again = run_sampler(&lab, labels, 200, (struct sample_params){20, 5, 42, 9});
-    struct sampled other = run_sampler(&lab, labels, 200, (struct sample_params){20, 5, 43, 9});
+    struct sampled again =
+        run_sampler(&lab, labels, 200, (struct sample_params){20, 5, PURPOSE, 1}, 42);
+    struct sampled other =
+        run_sampler(&lab, labels, 200, (struct sample_params){20, 5, PURPOSE, 1}, 43);
     ck_assert_mem_eq(s.index, again.index, 20 * sizeof(int32_t));
     ck_assert_mem_ne(s.index, other.index, 20 * sizeof(int32_t));
     lab_close(&lab);
@@ -170,7 +179,7 @@ START_TEST(sample_is_uniform)
     int hits[ROWS] = {0};
     for (uint64_t draw = 0; draw < DRAWS; draw++) {
         struct sampled s =
-            run_sampler(&lab, labels, ROWS, (struct sample_params){SIZE, 0, draw, 1});
+            run_sampler(&lab, labels, ROWS, (struct sample_params){SIZE, 0, PURPOSE, 1}, draw);
         for (int i = 0; i < SIZE; i++)
             hits[s.index[i]]++;
     }

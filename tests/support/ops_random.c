@@ -67,6 +67,13 @@ struct tensor lab_i32(struct lab *lab, struct shape shape, const int32_t *values
     return make(lab, TENSOR_I32, shape, values);
 }
 
+struct tensor lab_step(struct lab *lab, const struct step_numbers *numbers)
+{
+    int32_t words[STEP_WORDS];
+    memcpy(words, numbers, sizeof words);
+    return lab_i32(lab, SHAPE(STEP_WORDS), words);
+}
+
 struct tensor lab_u8(struct lab *lab, struct shape shape, const uint8_t *values)
 {
     return make(lab, TENSOR_U8, shape, values);

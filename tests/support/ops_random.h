@@ -7,7 +7,7 @@
 #include "core/random.h"
 #include "tensor/ops.h"
 
-enum { LAB_MAX_TENSORS = 96, LAB_MAX_READS = 512, LAB_MAX_RESULTS = 12 };
+enum { LAB_MAX_TENSORS = 96, LAB_MAX_READS = 512, LAB_MAX_RESULTS = 20 };
 
 /* A result that is to be compared between devices. */
 struct lab_result {
@@ -39,6 +39,7 @@ void lab_close(struct lab *lab); /* frees all; nothing may have leaked */
 /* values NULL: zeros. The lab owns the tensor. */
 struct tensor lab_f32(struct lab *lab, struct shape shape, const float *values);
 struct tensor lab_i32(struct lab *lab, struct shape shape, const int32_t *values);
+struct tensor lab_step(struct lab *lab, const struct step_numbers *numbers);
 struct tensor lab_u8(struct lab *lab, struct shape shape, const uint8_t *values);
 
 /* Host copies, alive until lab_close. 16-bit ones are made floats. */

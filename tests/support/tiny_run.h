@@ -39,6 +39,11 @@ md_status tiny_run_open(struct tiny_run *run, const struct tiny_setup *setup);
 void      tiny_run_close(struct tiny_run *run);
 /* Steps until MD_END or `steps` are done. */
 md_status tiny_run_steps(struct tiny_run *run, int64_t steps);
+/* The numbers as a tensor of a device whose memory is the host's. */
+static inline struct tensor tiny_step(struct step_numbers *numbers)
+{
+    return (struct tensor){numbers, TENSOR_I32, SHAPE(STEP_WORDS)};
+}
 /* SHA-256 over the bytes of all values and momentums, and averages if there are any. */
 void      tiny_run_digest(const struct tiny_run *run, char hex[65]);
 

@@ -89,11 +89,14 @@ START_TEST(list_refusals)
     expect_refusal(op_nms(lab.stream, &keep, &counts, &boxes, &one, 0.5f, 3),
                    "op_nms: counts is i32 [1], wanted i32 [2]");
     expect_refusal(op_nms(lab.stream, &keep, &counts, &boxes, &counts, 0.5f, -1), "max_keep >= 0");
-    expect_refusal(op_sample(lab.stream, &keep, &pairs, &five, &(struct sample_params){4, 2, 0, 0}),
-                   "op_sample: not so");
-    expect_refusal(op_sample(lab.stream, &keep, &pairs, &five, &(struct sample_params){3, 4, 0, 0}),
-                   "max_foreground");
-    LAB_OK(op_sample(lab.stream, &keep, &pairs, &five, &(struct sample_params){3, 2, 0, 0}));
+    struct tensor step = lab_step(&lab, &(struct step_numbers){.seed = 1});
+    expect_refusal(
+        op_sample(lab.stream, &keep, &pairs, &five, &step, &(struct sample_params){4, 2, 0, 1}),
+        "op_sample: not so");
+    expect_refusal(
+        op_sample(lab.stream, &keep, &pairs, &five, &step, &(struct sample_params){3, 4, 0, 1}),
+        "max_foreground");
+    LAB_OK(op_sample(lab.stream, &keep, &pairs, &five, &step, &(struct sample_params){3, 2, 0, 1}));
     struct match_params match = {0.3f, 0.7f, true, false};
     struct tensor shared = lab_f32(&lab, SHAPE(3, 4), NULL);
     LAB_OK(op_match(lab.stream, &keep, &keep, &shared, NULL, &boxes, &counts, &match));
@@ -102,7 +105,8 @@ START_TEST(list_refusals)
     struct level_layout layout = {2, {2, 1}, {0, 1}, 3}; /* overlapping levels */
     struct tensor logits = lab_f32(&lab, SHAPE(6), NULL), deltas = lab_f32(&lab, SHAPE(6, 4), NULL),
                   loss = lab_f32(&lab, SHAPE(2), NULL);
-    struct rpn_loss_inputs in = {&logits, &deltas, &shared, &keep, &pairs, &keep, &boxes, &layout};
+    struct rpn_loss_inputs in = {&logits, &deltas, &shared, &keep,  &pairs,
+                                 &keep,   &boxes,  NULL,    &layout};
     struct rpn_loss_params params = {.class_scale = 1};
     expect_refusal(op_rpn_loss(lab.stream, &loss, NULL, NULL, &in, &params), "layout");
     layout.first[1] = 2;
@@ -160,13 +164,14 @@ START_TEST(exhausted_memory_is_reported)
     struct weight weight = {.value = lab_f32(&lab, SHAPE(3, 1, 1, 3), NULL)};
     struct conv_geometry geometry = {1, 0, 1};
     struct image_params image = {{0}, {1, 1, 1}, false};
-    struct sample_params sample = {5, 2, 0, 0};
+    struct sample_params sample = {5, 2, 0, 1};
+    struct tensor step = lab_step(&lab, &(struct step_numbers){.seed = 1});
     md_allocator before = lab.memory.allocator;
     lab.memory.allocator.alloc = no_memory;
     ck_assert_int_eq(op_conv2d_backward_input(lab.stream, &grad, &in, &weight, geometry, false),
                      MD_ENOMEM);
     ck_assert_int_eq(op_images_to_tensor(lab.stream, &in, &pixels, &from, &to, &image), MD_ENOMEM);
-    ck_assert_int_eq(op_sample(lab.stream, &chosen, &pair, &labels, &sample), MD_ENOMEM);
+    ck_assert_int_eq(op_sample(lab.stream, &chosen, &pair, &labels, &step, &sample), MD_ENOMEM);
     lab.memory.allocator = before;
     LAB_OK(op_conv2d_backward_input(lab.stream, &grad, &in, &weight, geometry, false));
     lab_close(&lab);

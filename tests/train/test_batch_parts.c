@@ -42,7 +42,8 @@ static void run_parts(struct result *result, int parts)
     struct host_batch host;
     struct session *session = NULL;
     struct optimizer optimizer;
-    const struct step_random random = {.seed = 3, .iteration = 11};
+    const struct step_values values = {.seed = 3, .iteration = 11};
+    const struct session_update nothing = {.kind = 0};
     OK(tiny_run_open(&run, &(struct tiny_setup){.settings = SQUARE, .images = IMAGES}));
     const struct loader_options options = {.batch_size = IMAGES,
                                            .training = true,
@@ -58,7 +59,8 @@ static void run_parts(struct result *result, int parts)
     OK(session_create(&session, run.detector, true));
     OK(optimizer_create(&optimizer, set, &run.typed.solver));
     for (int round = 0; round < 2; round++) /* the second must not see the first */
-        OK(batch_parts_losses(session, &optimizer, &result->losses, &host, parts, random));
+        OK(batch_parts_losses(session, &optimizer, &result->losses, &host, parts, &values,
+                              &nothing));
     result->count = (size_t)set->trainable_count;
     result->grads = malloc(result->count * sizeof *result->grads);
     OK(tensor_download(session_stream(session), result->grads, &set->grads));

@@ -178,7 +178,9 @@ START_TEST(goes_on_as_pytorch_does)
     ck_assert_double_eq_tol(lr, 0.012507500000000003, 4e-18);
     give_gradients(&f, 5);
     OK(optimizer_create(&optimizer, f.run.detector->params, &f.run.typed.solver));
-    OK(optimizer_step(&optimizer, f.stream, lr, !run.has_momentum));
+    struct step_numbers numbers = {.lr = (float)lr};
+    const struct tensor step = tiny_step(&numbers);
+    OK(optimizer_step(&optimizer, f.stream, &step, !run.has_momentum));
     check_values(&f, next);
     optimizer_free(&optimizer);
     weights_close(next);

@@ -92,7 +92,9 @@ START_TEST(showing_it_changes_nothing_for_good)
     float *after = values_of(&run, &set->values);
     ck_assert_mem_eq(weights, after, (size_t)set->trainable_count * sizeof *after);
     OK(ema_show(&off, stream));
-    OK(ema_update(&off, stream, 0));
+    struct step_numbers numbers = {.average_kept = 0.5f};
+    const struct tensor step = tiny_step(&numbers);
+    OK(ema_update(&off, stream, &step, NULL));
     OK(ema_hide(&off, stream));
     free(weights);
     free(shown);

@@ -87,8 +87,12 @@ START_TEST(two_steps_follow_the_formula)
     fill(set, stream, false);
     fill(set, stream, true);
     uint64_t trainable = set->version_trainable, frozen = set->version_frozen;
-    OK(optimizer_step(&optimizer, stream, 0.1, true));
-    OK(optimizer_step(&optimizer, stream, 0.1, false));
+    struct step_numbers numbers = {.lr = 0.1f};
+    const struct tensor step = tiny_step(&numbers);
+    OK(optimizer_step(&optimizer, stream, &step, true));
+    optimizer_stepped(&optimizer);
+    OK(optimizer_step(&optimizer, stream, &step, false));
+    optimizer_stepped(&optimizer);
     ck_assert_uint_eq(set->version_trainable, trainable + 2);
     ck_assert_uint_eq(set->version_frozen, frozen); /* else all frozen weights are packed anew */
     check_values(&run, stream);
@@ -152,7 +156,9 @@ START_TEST(gradients_are_clipped_as_asked)
     OK(optimizer_create(&optimizer, set, &run.typed.solver));
     fill(set, stream, false);
     fill(set, stream, true);
-    OK(optimizer_step(&optimizer, stream, 1, true));
+    struct step_numbers numbers = {.lr = 1};
+    const struct tensor step = tiny_step(&numbers);
+    OK(optimizer_step(&optimizer, stream, &step, true));
     check_clipped(set, stream, _i);
     optimizer_free(&optimizer);
     stream_free(stream);
@@ -187,14 +193,16 @@ START_TEST(later_steps_allocate_nothing)
     OK(stream_create(&stream, run.device));
     OK(optimizer_create(&optimizer, run.detector->params, &run.typed.solver));
     OK(ema_create(&ema, run.detector->params, &run.typed.solver));
-    for (int64_t step = 0; step < 3; step++) {
+    struct step_numbers numbers = {.lr = 0.1f, .average_kept = 0.5f, .average_added = 0.5f};
+    const struct tensor step = tiny_step(&numbers);
+    for (int64_t i = 0; i < 3; i++) {
         OK(optimizer_add_part(&optimizer, stream, 0.5, false));
         OK(optimizer_add_part(&optimizer, stream, 0.5, true));
-        OK(optimizer_step(&optimizer, stream, 0.1, step == 0));
-        OK(ema_update(&ema, stream, step));
+        OK(optimizer_step(&optimizer, stream, &step, i == 0));
+        OK(ema_update(&ema, stream, &step, &optimizer.flag));
         OK(ema_show(&ema, stream));
         OK(ema_hide(&ema, stream));
-        calls[step] = atomic_load(&failing.calls);
+        calls[i] = atomic_load(&failing.calls);
     }
     ck_assert_uint_eq(calls[1], calls[0]);
     ck_assert_uint_eq(calls[2], calls[0]);

@@ -20,6 +20,7 @@
 #define cpu_topk             ref_topk
 #define cpu_detect           ref_detect
 #define cpu_maxpool_backward ref_maxpool_backward
+#define cpu_adjust_scale     ref_adjust_scale
 /* Not faster than its parts here, so nothing asks for it. */
 #define cpu_conv2d_maxpool_forward ref_conv2d_maxpool_forward
 

@@ -3,6 +3,7 @@
 
 #include "backend/cpu/cpu.h"
 #include "backend/cpu/threads.h"
+#include "backend/ref/common.h"
 #include "core/error.h"
 
 enum { GRAIN = 1 << 15, PIECE = 1 << 16 };
@@ -11,6 +12,7 @@ struct step {
     float *value, *momentum;
     const float *grad;
     const struct sgd_params *params;
+    float lr;
 };
 
 static void step_piece(const void *arg, int thread, int64_t first, int64_t last)
@@ -23,16 +25,28 @@ static void step_piece(const void *arg, int thread, int64_t first, int64_t last)
         float g = s->grad[i] + p.weight_decay * value[i];
         float v = p.first ? g : p.momentum * momentum[i] + g;
         momentum[i] = v;
-        value[i] -= p.lr * (p.nesterov ? g + p.momentum * v : v);
+        value[i] -= s->lr * (p.nesterov ? g + p.momentum * v : v);
     }
 }
 
 md_status cpu_sgd_step(struct stream *stream, struct tensor *value, struct tensor *momentum,
-                       const struct tensor *grad, const struct sgd_params *params)
+                       const struct tensor *grad, const struct tensor *step,
+                       const struct tensor *apply, const struct sgd_params *params)
 {
-    const struct step step = {value->data, momentum->data, grad->data, params};
-    parallel(stream->device, tensor_count(value), GRAIN, step_piece, &step);
+    const struct step s = {value->data, momentum->data, grad->data, params,
+                           step_numbers(step).lr * params->lr_factor};
+    if (applies(apply))
+        parallel(stream->device, tensor_count(value), GRAIN, step_piece, &s);
     return MD_OK;
+}
+
+md_status cpu_average(struct stream *stream, struct tensor *average, const struct tensor *in,
+                      const struct tensor *step, const struct tensor *apply)
+{
+    const struct step_numbers numbers = step_numbers(step);
+    if (!applies(apply))
+        return MD_OK;
+    return cpu_blend(stream, average, numbers.average_kept, in, numbers.average_added);
 }
 
 struct reduction {
@@ -116,6 +130,11 @@ md_status cpu_all_finite(struct stream *stream, struct tensor *out, const struct
     if (st == MD_OK)
         *(int32_t *)out->data = isfinite(total) ? 1 : 0;
     return st;
+}
+
+md_status cpu_unscale(struct stream *stream, struct tensor *grad, const struct tensor *scale)
+{
+    return cpu_scale(stream, grad, 1 / *(const float *)scale->data); /* a power of two: exact */
 }
 
 /* ---- clipping ----------------------------------------------------------------------------- */

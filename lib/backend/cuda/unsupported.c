@@ -83,9 +83,10 @@ md_status cuda_match(struct stream *stream, struct tensor *match, struct tensor 
 }
 
 md_status cuda_sample(struct stream *stream, struct tensor *index, struct tensor *counts,
-                      const struct tensor *label, const struct sample_params *params)
+                      const struct tensor *label, const struct tensor *step,
+                      const struct sample_params *params)
 {
-    (void)stream, (void)index, (void)counts, (void)label, (void)params;
+    (void)stream, (void)index, (void)counts, (void)label, (void)step, (void)params;
     return no_training("sample");
 }
 
@@ -123,9 +124,11 @@ md_status cuda_rpn_loss(struct stream *stream, struct tensor *loss, struct tenso
 
 md_status cuda_softmax_loss(struct stream *stream, struct tensor *loss, struct tensor *grad,
                             struct tensor *stats, const struct tensor *logits,
-                            const struct tensor *classes, const struct tensor *rows)
+                            const struct tensor *classes, const struct tensor *rows,
+                            const struct tensor *scale)
 {
     (void)stream, (void)loss, (void)grad, (void)stats, (void)logits, (void)classes, (void)rows;
+    (void)scale;
     return no_training("softmax_loss");
 }
 
@@ -137,10 +140,31 @@ md_status cuda_box_loss(struct stream *stream, struct tensor *loss, struct tenso
 }
 
 md_status cuda_sgd_step(struct stream *stream, struct tensor *value, struct tensor *momentum,
-                        const struct tensor *grad, const struct sgd_params *params)
+                        const struct tensor *grad, const struct tensor *step,
+                        const struct tensor *apply, const struct sgd_params *params)
 {
-    (void)stream, (void)value, (void)momentum, (void)grad, (void)params;
+    (void)stream, (void)value, (void)momentum, (void)grad, (void)step, (void)apply, (void)params;
     return no_training("sgd_step");
+}
+
+md_status cuda_average(struct stream *stream, struct tensor *average, const struct tensor *in,
+                       const struct tensor *step, const struct tensor *apply)
+{
+    (void)stream, (void)average, (void)in, (void)step, (void)apply;
+    return no_training("average");
+}
+
+md_status cuda_unscale(struct stream *stream, struct tensor *grad, const struct tensor *scale)
+{
+    (void)stream, (void)grad, (void)scale;
+    return no_training("unscale");
+}
+
+md_status cuda_adjust_scale(struct stream *stream, struct tensor *scale,
+                            const struct tensor *finite, int patience)
+{
+    (void)stream, (void)scale, (void)finite, (void)patience;
+    return no_training("adjust_scale");
 }
 
 md_status cuda_sum_squares(struct stream *stream, struct tensor *out, const struct tensor *in)

@@ -2,6 +2,8 @@
 #ifndef BACKEND_REF_COMMON_H
 #define BACKEND_REF_COMMON_H
 
+#include <string.h>
+
 #include "backend/backends.h"
 
 static inline float *f32(const struct tensor *t)
@@ -24,6 +26,25 @@ static inline int64_t clamp_count(int64_t count, int64_t limit)
 static inline int64_t row_count(const struct tensor *rows, int64_t capacity)
 {
     return tensor_given(rows) ? clamp_count(i32(rows)[0], capacity) : capacity;
+}
+
+static inline struct step_numbers step_numbers(const struct tensor *step)
+{
+    struct step_numbers numbers;
+    memcpy(&numbers, step->data, sizeof numbers);
+    return numbers;
+}
+
+/* Whether an operation that may be called off shall take place. */
+static inline bool applies(const struct tensor *apply)
+{
+    return !tensor_given(apply) || i32(apply)[0] != 0;
+}
+
+/* What the gradients of a loss are multiplied by. */
+static inline double gradient_scale(const struct tensor *scale)
+{
+    return tensor_given(scale) ? (double)f32(scale)[0] : 1;
 }
 
 /* Image i of op_images_to_tensor; MD_EINVAL when it cannot be. */

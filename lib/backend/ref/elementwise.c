@@ -65,15 +65,50 @@ md_status ref_relu_backward(struct stream *stream, struct tensor *grad, const st
 }
 
 md_status ref_sgd_step(struct stream *stream, struct tensor *value, struct tensor *momentum,
-                       const struct tensor *grad, const struct sgd_params *params)
+                       const struct tensor *grad, const struct tensor *step,
+                       const struct tensor *apply, const struct sgd_params *params)
 {
     (void)stream;
-    const int64_t count = tensor_count(value);
+    const int64_t count = applies(apply) ? tensor_count(value) : 0;
+    const float lr = step_numbers(step).lr * params->lr_factor;
     float *p = f32(value), *v = f32(momentum);
     for (int64_t i = 0; i < count; i++) {
         float g = f32(grad)[i] + params->weight_decay * p[i];
         v[i] = params->first ? g : params->momentum * v[i] + g;
-        p[i] -= params->lr * (params->nesterov ? g + params->momentum * v[i] : v[i]);
+        p[i] -= lr * (params->nesterov ? g + params->momentum * v[i] : v[i]);
+    }
+    return MD_OK;
+}
+
+md_status ref_average(struct stream *stream, struct tensor *average, const struct tensor *in,
+                      const struct tensor *step, const struct tensor *apply)
+{
+    const struct step_numbers numbers = step_numbers(step);
+    if (!applies(apply))
+        return MD_OK;
+    return ref_blend(stream, average, numbers.average_kept, in, numbers.average_added);
+}
+
+md_status ref_unscale(struct stream *stream, struct tensor *grad, const struct tensor *scale)
+{
+    (void)stream;
+    const int64_t count = tensor_count(grad);
+    for (int64_t i = 0; i < count; i++)
+        f32(grad)[i] /= f32(scale)[0];
+    return MD_OK;
+}
+
+md_status ref_adjust_scale(struct stream *stream, struct tensor *scale, const struct tensor *finite,
+                           int patience)
+{
+    (void)stream;
+    float *factor = f32(scale), *steps = factor + 1;
+    if (i32(finite)[0] == 0) {
+        *factor *= 0.5f;
+        *steps = 0;
+    } else if (++*steps >= (float)patience) {
+        *factor = fminf(*factor * 2, OPS_MOST_SCALE);
+        *steps = 0;
     }
     return MD_OK;
 }

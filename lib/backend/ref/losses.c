@@ -59,7 +59,8 @@ static double anchor_box_loss(const struct rpn_loss_inputs *in,
     float wanted[4];
     box_encode(wanted, f32(in->anchors) + 4 * anchor, f32(in->gt) + 4 * truth, params->weights);
     return box_smooth_l1(f32(in->deltas) + 4 * at, wanted, (double)params->smooth_l1_beta,
-                         (double)params->box_scale, deltas_grad ? deltas_grad + 4 * at : NULL);
+                         (double)params->box_scale * gradient_scale(in->scale),
+                         deltas_grad ? deltas_grad + 4 * at : NULL);
 }
 
 md_status ref_rpn_loss(struct stream *stream, struct tensor *loss, struct tensor *logits_grad,
@@ -70,6 +71,7 @@ md_status ref_rpn_loss(struct stream *stream, struct tensor *loss, struct tensor
     const int64_t n = in->match->shape.dims[0], b = in->index->shape.dims[1];
     float *to_logits = tensor_given(logits_grad) ? f32(logits_grad) : NULL;
     float *to_deltas = tensor_given(deltas_grad) ? f32(deltas_grad) : NULL;
+    const double class_scale = (double)params->class_scale * gradient_scale(in->scale);
     double class_sum = 0, box_sum = 0;
     clear(logits_grad);
     clear(deltas_grad);
@@ -81,8 +83,7 @@ md_status ref_rpn_loss(struct stream *stream, struct tensor *loss, struct tensor
             const int64_t anchor = i32(in->index)[image * b + i];
             const int64_t at = level_slab_index(in->layout, n, image, anchor);
             class_sum += binary_cross_entropy((double)f32(in->logits)[at], i < foreground,
-                                              (double)params->class_scale,
-                                              to_logits ? to_logits + at : NULL);
+                                              class_scale, to_logits ? to_logits + at : NULL);
             if (i < foreground)
                 box_sum += anchor_box_loss(in, params, image, anchor, to_deltas);
         }
@@ -136,11 +137,13 @@ static void count_row(float stats[4], int64_t predicted, int64_t wanted, int64_t
 
 md_status ref_softmax_loss(struct stream *stream, struct tensor *loss, struct tensor *grad,
                            struct tensor *stats, const struct tensor *logits,
-                           const struct tensor *classes, const struct tensor *rows)
+                           const struct tensor *classes, const struct tensor *rows,
+                           const struct tensor *scale)
 {
     (void)stream;
     const int64_t cap = logits->shape.dims[0], k = logits->shape.dims[1];
     const int64_t computed = row_count(rows, cap);
+    const double share = gradient_scale(scale) / (double)(computed > 0 ? computed : 1);
     double sum = 0;
     clear(grad);
     clear(stats);
@@ -154,8 +157,7 @@ md_status ref_softmax_loss(struct stream *stream, struct tensor *loss, struct te
         sum += total - (double)in[wanted];
         count_row(f32(stats), best, wanted, k - 1);
         for (int64_t i = 0; i < k && tensor_given(grad); i++)
-            f32(grad)[row * k + i] =
-                (float)((exp((double)in[i] - total) - (i == wanted)) / (double)computed);
+            f32(grad)[row * k + i] = (float)((exp((double)in[i] - total) - (i == wanted)) * share);
     }
     f32(loss)[0] = computed > 0 ? (float)(sum / (double)computed) : 0;
     return MD_OK;
@@ -180,7 +182,8 @@ md_status ref_box_loss(struct stream *stream, struct tensor *loss, struct tensor
         float wanted[4];
         box_encode(wanted, f32(in->rois) + 5 * row + 1, f32(in->targets) + 4 * row,
                    params->weights);
-        sum += box_smooth_l1(f32(in->deltas) + at, wanted, (double)params->smooth_l1_beta, scale,
+        sum += box_smooth_l1(f32(in->deltas) + at, wanted, (double)params->smooth_l1_beta,
+                             scale * gradient_scale(in->scale),
                              tensor_given(grad) ? f32(grad) + at : NULL);
     }
     f32(loss)[0] = (float)(sum * scale);

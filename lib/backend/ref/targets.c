@@ -96,20 +96,22 @@ static int64_t choose_rows(int32_t *out, int64_t wanted, const int32_t *label, i
 }
 
 md_status ref_sample(struct stream *stream, struct tensor *index, struct tensor *counts,
-                     const struct tensor *label, const struct sample_params *params)
+                     const struct tensor *label, const struct tensor *step,
+                     const struct sample_params *params)
 {
     md_status st = MD_OK;
     const int64_t n = label->shape.dims[0], m = label->shape.dims[1], cap = index->shape.dims[1];
     const int64_t size = params->size < cap ? params->size : cap;
+    const struct step_numbers numbers = step_numbers(step);
     void *scratch = NULL;
     TRY(stream_scratch(stream, &scratch, (size_t)m * sizeof(uint32_t)));
     uint32_t *keys = scratch; /* [m] */
     for (int64_t image = 0; image < n; image++) {
         const int32_t *labels = i32(label) + image * m;
         int32_t *to = i32(index) + image * cap;
+        const uint64_t place = numbers.index + (uint64_t)image * (uint64_t)params->image_step;
         for (int64_t row = 0; row < m; row++)
-            keys[row] =
-                random_u32_at(params->seed, params->stream + (uint64_t)image, (uint64_t)row);
+            keys[row] = random_u32_at(numbers.seed, params->stream ^ place, (uint64_t)row);
         const int64_t quota = params->max_foreground < size ? params->max_foreground : size;
         const int64_t foreground = choose_rows(to, quota, labels, m, 1, keys);
         const int64_t background =
