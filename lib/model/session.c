@@ -119,29 +119,21 @@ fail:
 
 /* ---- upload ------------------------------------------------------------------------------- */
 
-md_status session_allocate_images(struct session *session, struct pass_images *images,
-                                  const struct pass_plan *plan)
+static md_status upload_images(struct session *session, struct pass_inputs *inputs,
+                               const struct session_image *images, const struct pass_plan *plan)
 {
     md_status st = MD_OK;
     struct workspace *workspace = &session->workspace;
     const int n = plan->images;
-    TRY(workspace_activation(workspace, &images->batch.pixels,
+    int32_t *sizes = session->host, *from = sizes + 2 * n;
+    TRY(workspace_activation(workspace, &inputs->batch.pixels,
                              SHAPE(n, plan->height, plan->width, 3)));
-    TRY(workspace_tensor(workspace, &images->batch.sizes, TENSOR_I32, SHAPE(n, 2)));
-    TRY(workspace_tensor(workspace, &images->from_sizes, TENSOR_I32, SHAPE(n, 2)));
-    TRY(workspace_tensor(workspace, &images->staging, TENSOR_U8, SHAPE(n, (int64_t)plan->staging)));
-fail:
-    return st;
-}
-
-md_status session_upload_images(struct session *session, const struct pass_images *to,
-                                const struct session_image *images, const struct pass_plan *plan)
-{
-    md_status st = MD_OK;
-    int32_t *sizes = session->host, *from = sizes + 2 * plan->images;
-    for (int i = 0; i < plan->images; i++) {
+    TRY(workspace_tensor(workspace, &inputs->batch.sizes, TENSOR_I32, SHAPE(n, 2)));
+    TRY(workspace_tensor(workspace, &inputs->from_sizes, TENSOR_I32, SHAPE(n, 2)));
+    TRY(workspace_tensor(workspace, &inputs->staging, TENSOR_U8, SHAPE(n, (int64_t)plan->staging)));
+    for (int i = 0; i < n; i++) {
         const struct session_image *image = &images[i];
-        struct tensor row = tensor_rows(&to->staging, i, 1);
+        struct tensor row = tensor_rows(&inputs->staging, i, 1);
         struct tensor flat = tensor_reshape(&row, SHAPE((int64_t)plan->staging));
         struct tensor pixels = tensor_rows(&flat, 0, (int64_t)image->width * image->height * 3);
         from[2 * i] = image->height;
@@ -150,20 +142,10 @@ md_status session_upload_images(struct session *session, const struct pass_image
         sizes[2 * i + 1] = image->network_width;
         TRY(tensor_upload(session->stream, &pixels, image->pixels));
     }
-    TRY(tensor_upload(session->stream, &to->from_sizes, from));
-    TRY(tensor_upload(session->stream, &to->batch.sizes, sizes));
+    TRY(tensor_upload(session->stream, &inputs->from_sizes, from));
+    TRY(tensor_upload(session->stream, &inputs->batch.sizes, sizes));
 fail:
     return st;
-}
-
-static md_status prepare_images(struct session *session, struct pass_images *images)
-{
-    const struct model_config *config = &session->detector->config;
-    struct image_params params = {.reverse_channels = session->reverse_channels};
-    memcpy(params.mean, config->pixel_mean, sizeof params.mean);
-    memcpy(params.std, config->pixel_std, sizeof params.std);
-    return op_images_to_tensor(session->stream, &images->batch.pixels, &images->staging,
-                               &images->from_sizes, &images->batch.sizes, &params);
 }
 
 static md_status upload_truth(struct session *session, struct targets *targets,
@@ -193,11 +175,11 @@ fail:
     return st;
 }
 
-static md_status upload_controls(struct session *session, struct pass *pass)
+static md_status upload_controls(struct session *session, struct step_controls *controls,
+                                 const struct pass *pass)
 {
     md_status st = MD_OK;
     const struct step_values *values = pass->values;
-    struct step_controls *controls = &pass->controls;
     const struct step_numbers numbers = {.seed = values->seed,
                                          .index = (values->iteration << 16) + values->first_image,
                                          .lr = values->lr,
@@ -212,43 +194,60 @@ fail:
     return st;
 }
 
-/* ---- passes ------------------------------------------------------------------------------- */
-
-md_status session_compute(struct session *session, struct pass *pass, struct pass_images *images,
-                          const struct targets *targets, const struct pass_plan *plan)
+md_status session_upload(struct session *session, struct pass_inputs *inputs,
+                         const struct pass *pass, const struct pass_plan *plan)
 {
     md_status st = MD_OK;
     double start = clock_seconds();
-    TRY(prepare_images(session, images));
+    *inputs = (struct pass_inputs){.controls = {.image_step = 1}};
+    TRY(upload_images(session, inputs, pass->images, plan));
+    if (plan->truths > 0) {
+        TRY(upload_truth(session, &inputs->targets, pass->truth, plan));
+        TRY(upload_controls(session, &inputs->controls, pass));
+    }
+    session->times.preprocess = clock_seconds() - start;
+fail:
+    return st;
+}
+
+/* ---- passes ------------------------------------------------------------------------------- */
+
+static md_status prepare_images(struct session *session, const struct pass_inputs *inputs)
+{
+    const struct model_config *config = &session->detector->config;
+    struct image_params params = {.reverse_channels = session->reverse_channels};
+    memcpy(params.mean, config->pixel_mean, sizeof params.mean);
+    memcpy(params.std, config->pixel_std, sizeof params.std);
+    struct tensor pixels = inputs->batch.pixels;
+    return op_images_to_tensor(session->stream, &pixels, &inputs->staging, &inputs->from_sizes,
+                               &inputs->batch.sizes, &params);
+}
+
+md_status session_compute(struct session *session, struct pass *pass,
+                          const struct pass_inputs *inputs, const struct pass_plan *plan)
+{
+    md_status st = MD_OK;
+    struct pass_results *results = &pass->results;
+    const struct session_update *update = pass->update;
+    double start = clock_seconds();
+    TRY(prepare_images(session, inputs));
     session->times.preprocess += clock_seconds() - start;
-    if (plan->truths > 0)
-        TRY(detector_losses(session->detector, &session->step, &pass->losses, &images->batch,
-                            targets, &pass->controls, plan->gradients));
-    else
-        TRY(detector_detect(session->detector, session->stream, &session->workspace,
-                            &pass->detections, &images->batch, pass->options));
-    if (plan->gradients && pass->update->run && !session->stream->measuring)
-        TRY(pass->update->run(pass->update->context, session->stream, &pass->controls));
+    if (plan->truths == 0)
+        return detector_detect(session->detector, session->stream, &session->workspace,
+                               &results->detections, &inputs->batch, pass->options);
+    TRY(detector_losses(session->detector, &session->step, &results->losses, &inputs->batch,
+                        &inputs->targets, &inputs->controls, plan->gradients));
+    if (plan->gradients && update->run && !session->stream->measuring)
+        TRY(update->run(update->context, session->stream, &inputs->controls));
 fail:
     return st;
 }
 
 static md_status run_pass(struct session *session, struct pass *pass, const struct pass_plan *plan)
 {
-    md_status st = MD_OK;
-    struct pass_images images;
-    struct targets targets;
-    double start = clock_seconds();
-    TRY(session_allocate_images(session, &images, plan));
-    TRY(session_upload_images(session, &images, pass->images, plan));
-    if (plan->truths > 0)
-        TRY(upload_truth(session, &targets, pass->truth, plan));
-    if (plan->truths > 0)
-        TRY(upload_controls(session, pass));
-    session->times.preprocess = clock_seconds() - start;
-    TRY(session_compute(session, pass, &images, &targets, plan));
-fail:
-    return st;
+    struct pass_inputs inputs;
+    md_status st = session_upload(session, &inputs, pass, plan);
+    return st < 0 ? st : session_compute(session, pass, &inputs, plan);
 }
 
 /* Measures first when the plan is new. */
@@ -267,12 +266,101 @@ fail:
     return st;
 }
 
-md_status session_run(struct session *session, struct pass *pass, const struct pass_plan *plan)
+static md_status run_unrecorded(struct session *session, struct pass *pass,
+                                const struct pass_plan *plan)
 {
     md_status st = MD_OK;
     TRY(reserve(session, pass, plan));
     workspace_clear(&session->workspace);
     TRY(run_pass(session, pass, plan));
+fail:
+    return st;
+}
+
+/* ---- recorded passes ---------------------------------------------------------------------- */
+
+static struct graph_key key_of(const struct session *session, const struct pass *pass,
+                               const struct pass_plan *plan)
+{
+    const struct param_set *params = session->detector->params;
+    struct graph_key key;
+    memset(&key, 0, sizeof key); /* the padding, too: keys are compared as bytes */
+    key.images = plan->images;
+    key.height = plan->height;
+    key.width = plan->width;
+    key.max_detections = plan->max_detections;
+    key.truths = plan->truths;
+    key.gradients = plan->gradients;
+    key.staging = plan->staging;
+    if (pass->options) {
+        key.score_threshold = pass->options->score_threshold;
+        key.nms_threshold = pass->options->nms_threshold;
+    }
+    if (pass->values)
+        key.image_step = pass->values->image_step;
+    if (pass->update) {
+        key.kind = pass->update->kind;
+        key.scale = pass->update->scale.data;
+    }
+    key.trainable = params->version_trainable;
+    key.frozen = params->version_frozen;
+    key.workspace = session->workspace.base;
+    for (int i = 0; i < STREAM_MAX_BRANCHES; i++)
+        key.scratch[i] = session->stream->scratch[i].memory;
+    return key;
+}
+
+/* Records the computation of a pass that was run before. MD_EUNSUPPORTED: it cannot be. */
+static md_status record(struct session *session, struct pass *pass,
+                        const struct pass_inputs *inputs, const struct pass_plan *plan,
+                        struct session_graph *item)
+{
+    const struct backend *backend = session->detector->device->backend;
+    md_status st = backend->capture_begin(session->stream);
+    if (st < 0)
+        return st;
+    md_status computed = session_compute(session, pass, inputs, plan);
+    st = backend->capture_end(session->stream, &item->graph);
+    item->results = pass->results;
+    return computed < 0 ? computed : st;
+}
+
+/* A pass seen before with everything where it was: uploads and starts its recording, which is made
+ * now if it is the second time. */
+static md_status run_recorded(struct session *session, struct pass *pass,
+                              const struct pass_plan *plan, struct session_graph *item)
+{
+    md_status st = MD_OK;
+    struct pass_inputs inputs;
+    workspace_clear(&session->workspace);
+    TRY(session_upload(session, &inputs, pass, plan));
+    if (!item->graph && !item->refused) {
+        md_status recorded = record(session, pass, &inputs, plan, item);
+        item->refused = recorded == MD_EUNSUPPORTED;
+        if (!item->refused)
+            TRY(recorded);
+        else /* what recording took of the workspace is given back */
+            TRY((workspace_clear(&session->workspace),
+                 session_upload(session, &inputs, pass, plan)));
+    }
+    if (item->refused)
+        return session_compute(session, pass, &inputs, plan);
+    pass->results = item->results;
+    TRY(session->detector->device->backend->graph_launch(session->stream, item->graph));
+fail:
+    return st;
+}
+
+md_status session_run(struct session *session, struct pass *pass, const struct pass_plan *plan)
+{
+    md_status st = MD_OK;
+    struct graph_key key = key_of(session, pass, plan);
+    struct session_graph *item = session_graphs_find(&session->graphs, &key);
+    if (item)
+        return run_recorded(session, pass, plan, item);
+    TRY(run_unrecorded(session, pass, plan));
+    key = key_of(session, pass, plan); /* memory may have moved */
+    session_graphs_note(&session->graphs, &key);
 fail:
     return st;
 }

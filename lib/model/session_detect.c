@@ -6,87 +6,6 @@
 #include "model/postprocess.h"
 #include "model/session_internal.h"
 
-/* ---- recorded passes ---------------------------------------------------------------------- */
-
-static struct graph_key key_of(const struct session *session, const struct pass *pass,
-                               const struct pass_plan *plan)
-{
-    const struct param_set *params = session->detector->params;
-    struct graph_key key;
-    memset(&key, 0, sizeof key); /* the padding, too: keys are compared as bytes */
-    key.images = plan->images;
-    key.height = plan->height;
-    key.width = plan->width;
-    key.max_detections = plan->max_detections;
-    key.staging = plan->staging;
-    key.score_threshold = pass->options->score_threshold;
-    key.nms_threshold = pass->options->nms_threshold;
-    key.trainable = params->version_trainable;
-    key.frozen = params->version_frozen;
-    key.workspace = session->workspace.base;
-    for (int i = 0; i < STREAM_MAX_BRANCHES; i++)
-        key.scratch[i] = session->stream->scratch[i].memory;
-    return key;
-}
-
-/* Records the computation of a pass that was run before. MD_EUNSUPPORTED: it cannot be. */
-static md_status record(struct session *session, struct pass *pass, struct pass_images *images,
-                        const struct pass_plan *plan, struct session_graph *item)
-{
-    const struct backend *backend = session->detector->device->backend;
-    md_status st = backend->capture_begin(session->stream);
-    if (st < 0)
-        return st;
-    md_status computed = session_compute(session, pass, images, NULL, plan);
-    st = backend->capture_end(session->stream, &item->graph);
-    item->detections = pass->detections;
-    return computed < 0 ? computed : st;
-}
-
-/* A pass seen before with everything where it was: uploads and starts its recording, which is made
- * now if it is the second time. */
-static md_status run_recorded(struct session *session, struct pass *pass,
-                              const struct pass_plan *plan, struct session_graph *item)
-{
-    md_status st = MD_OK;
-    struct pass_images images;
-    double start = clock_seconds();
-    workspace_clear(&session->workspace);
-    TRY(session_allocate_images(session, &images, plan));
-    TRY(session_upload_images(session, &images, pass->images, plan));
-    session->times.preprocess = clock_seconds() - start;
-    if (!item->graph && !item->refused) {
-        md_status recorded = record(session, pass, &images, plan, item);
-        item->refused = recorded == MD_EUNSUPPORTED;
-        if (!item->refused)
-            TRY(recorded);
-        else /* what recording took of the workspace is given back */
-            TRY((workspace_clear(&session->workspace),
-                 session_allocate_images(session, &images, plan)));
-    }
-    if (item->refused)
-        return session_compute(session, pass, &images, NULL, plan);
-    pass->detections = item->detections;
-    TRY(session->detector->device->backend->graph_launch(session->stream, item->graph));
-fail:
-    return st;
-}
-
-static md_status run_detection(struct session *session, struct pass *pass,
-                               const struct pass_plan *plan)
-{
-    md_status st = MD_OK;
-    struct graph_key key = key_of(session, pass, plan);
-    struct session_graph *item = session_graphs_find(&session->graphs, &key);
-    if (item)
-        return run_recorded(session, pass, plan, item);
-    TRY(session_run(session, pass, plan));
-    key = key_of(session, pass, plan); /* memory may have moved */
-    session_graphs_note(&session->graphs, &key);
-fail:
-    return st;
-}
-
 /* ---- detection ---------------------------------------------------------------------------- */
 
 /* Where the results of a batch lie in the session's host memory. */
@@ -147,9 +66,9 @@ static md_status detect_batch(struct session *session, struct session_detection 
     size_t rows = (size_t)count * (size_t)plan.max_detections;
     TRY(session_host_reserve(session, (rows * 6 + 4 * (size_t)count) * sizeof(float)));
     double start = clock_seconds();
-    TRY(run_detection(session, &pass, &plan));
+    TRY(session_run(session, &pass, &plan));
     struct host_detections found = host_detections(session, &plan);
-    TRY(download_detections(session, &found, &pass.detections));
+    TRY(download_detections(session, &found, &pass.results.detections));
     double computed = clock_seconds();
     session->times.network = computed - start - session->times.preprocess;
     hand_over(out, counts, &found, images, &plan);

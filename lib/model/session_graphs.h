@@ -5,17 +5,26 @@
 #ifndef MODEL_SESSION_GRAPHS_H
 #define MODEL_SESSION_GRAPHS_H
 
-#include "model/roi_heads.h"
+#include "model/detector.h"
 
 enum { SESSION_MAX_GRAPHS = 64, SESSION_GRAPHS = 8 /* kept without a word from MDET_GRAPHS */ };
 
 /* All that a recording has taken in: sizes, settings, and where memory was. Compared as bytes. */
 struct graph_key {
     int      images, height, width, max_detections;
+    int      truths, image_step, gradients;
+    uint64_t kind; /* of the update */
+    const void *scale;
     size_t   staging;
     float    score_threshold, nms_threshold;
     uint64_t trainable, frozen; /* versions of the weights */
     const void *workspace, *scratch[STREAM_MAX_BRANCHES];
+};
+
+/* Where the results of a pass lie: of a detection, or losses. */
+struct pass_results {
+    struct detections      detections;
+    struct detector_losses losses;
 };
 
 struct session_graph {
@@ -23,7 +32,7 @@ struct session_graph {
     struct graph     *graph;      /* NULL: run once, not recorded yet */
     bool              refused;    /* the device cannot record it */
     uint64_t          used;       /* when it was last; 0: a free place */
-    struct detections detections; /* where its results lie */
+    struct pass_results results;
 };
 
 struct session_graphs {

@@ -28,10 +28,13 @@ struct session {
     size_t host_bytes;
 };
 
-/* What a batch is on the device as it comes, and as the network sees it. */
-struct pass_images {
+/* What a pass reads, on the device: images as they come and as the network sees them, and for losses
+ * the truth and the step's numbers. */
+struct pass_inputs {
     struct tensor staging, from_sizes;
     struct image_batch batch;
+    struct targets targets;
+    struct step_controls controls;
 };
 
 /* One kind of call: what it runs and where its results go. */
@@ -41,24 +44,22 @@ struct pass {
     const struct detect_options *options;
     const struct step_values *values;
     const struct session_update *update; /* NULL: no gradients */
-    struct step_controls controls;
-    struct detections detections;
-    struct detector_losses losses;
+    struct pass_results results;
 };
 
 /* Checks the images' sizes. */
 md_status session_plan_images(struct pass_plan *plan, const struct session_image *images, int count);
 md_status session_host_reserve(struct session *session, size_t bytes);
 
-md_status session_allocate_images(struct session *session, struct pass_images *images,
-                                  const struct pass_plan *plan);
-md_status session_upload_images(struct session *session, const struct pass_images *to,
-                                const struct session_image *images, const struct pass_plan *plan);
-/* The pass from images on the device to results on the device. */
-md_status session_compute(struct session *session, struct pass *pass, struct pass_images *images,
-                          const struct targets *targets, const struct pass_plan *plan);
-/* A whole pass without recording; measures and reserves first when the plan is new. Enqueues: who
- * wants results waits. */
+/* Takes the inputs' place in the workspace, always the same for one plan, and uploads them. */
+md_status session_upload(struct session *session, struct pass_inputs *inputs, const struct pass *pass,
+                         const struct pass_plan *plan);
+/* The pass from inputs on the device to results on the device. */
+md_status session_compute(struct session *session, struct pass *pass, const struct pass_inputs *inputs,
+                          const struct pass_plan *plan);
+/* A whole pass; enqueues: who wants results waits. Measures and reserves first when the plan is new.
+ * Where the device can record, the first pass of a kind is run, the second recorded, the others
+ * started as a whole. */
 md_status session_run(struct session *session, struct pass *pass, const struct pass_plan *plan);
 
 #endif

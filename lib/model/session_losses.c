@@ -1,42 +1,68 @@
-/* session_losses.c - one batch of a training or a validation: losses, and gradients when wanted. */
+/* session_losses.c - one batch of a training or a validation: losses, and what trains on them. */
 #include <math.h>
+#include <string.h>
 
 #include "core/error.h"
 #include "core/strings.h"
 #include "model/session_internal.h"
 
-static md_status download_losses(struct session *session, struct step_losses *out,
-                                 const struct detector_losses *losses, int images)
+/* Where the scalars of a batch lie in the session's host memory. */
+struct host_losses {
+    float cls, box_reg, rpn[2], stats[4];
+    int32_t finite;
+    int32_t counts[]; /* [2][n][2]: anchors, then regions; each foreground, background */
+};
+
+static md_status download_losses(struct session *session, struct host_losses *to,
+                                 const struct detector_losses *losses,
+                                 const struct session_update *update, int images)
 {
     md_status st = MD_OK;
-    float rpn[2], stats[4];
-    int32_t *counts = session->host;
-    float n = (float)images;
-    *out = (struct step_losses){0};
-    TRY(tensor_download(session->stream, &out->cls, &losses->roi.cls));
-    TRY(tensor_download(session->stream, &out->box_reg, &losses->roi.box_reg));
-    TRY(tensor_download(session->stream, rpn, &losses->rpn.loss));
-    TRY(tensor_download(session->stream, stats, &losses->roi.stats));
-    out->rpn_cls = rpn[0];
-    out->rpn_loc = rpn[1];
-    out->total = out->cls + out->box_reg + out->rpn_cls + out->rpn_loc;
-    TRY(tensor_download(session->stream, counts, &losses->rpn.counts));
-    for (int i = 0; i < images; i++) {
-        out->num_pos_anchors += (float)counts[2 * i] / n;
-        out->num_neg_anchors += (float)counts[2 * i + 1] / n;
-    }
+    struct stream *stream = session->stream;
+    to->finite = 1;
+    TRY(tensor_download_later(stream, &to->cls, &losses->roi.cls));
+    TRY(tensor_download_later(stream, &to->box_reg, &losses->roi.box_reg));
+    TRY(tensor_download_later(stream, to->rpn, &losses->rpn.loss));
+    TRY(tensor_download_later(stream, to->stats, &losses->roi.stats));
+    TRY(tensor_download_later(stream, to->counts, &losses->rpn.counts));
+    TRY(tensor_download_later(stream, to->counts + 2 * images, &losses->roi_counts));
+    if (update && tensor_given(&update->finite))
+        TRY(tensor_download_later(stream, &to->finite, &update->finite));
+    TRY(session->detector->device->backend->synchronise(stream));
+fail:
+    return st;
+}
+
+static void hand_over(struct step_losses *out, const struct host_losses *from, int images)
+{
+    const int32_t *anchors = from->counts, *regions = from->counts + 2 * images;
+    const float n = (float)images, *stats = from->stats;
     float rows = 0.0f;
-    TRY(tensor_download(session->stream, counts, &losses->roi_counts));
+    *out = (struct step_losses){.finite = from->finite != 0,
+                                .cls = from->cls,
+                                .box_reg = from->box_reg,
+                                .rpn_cls = from->rpn[0],
+                                .rpn_loc = from->rpn[1]};
+    out->total = out->cls + out->box_reg + out->rpn_cls + out->rpn_loc;
     for (int i = 0; i < images; i++) {
-        out->num_fg_samples += (float)counts[2 * i] / n;
-        out->num_bg_samples += (float)counts[2 * i + 1] / n;
-        rows += (float)counts[2 * i] + (float)counts[2 * i + 1];
+        out->num_pos_anchors += (float)anchors[2 * i] / n;
+        out->num_neg_anchors += (float)anchors[2 * i + 1] / n;
+        out->num_fg_samples += (float)regions[2 * i] / n;
+        out->num_bg_samples += (float)regions[2 * i + 1] / n;
+        rows += (float)regions[2 * i] + (float)regions[2 * i + 1];
     }
     out->cls_accuracy = rows > 0.0f ? stats[0] / rows : 0.0f;
     out->fg_cls_accuracy = stats[1] > 0.0f ? stats[2] / stats[1] : NAN;
     out->false_negative = stats[1] > 0.0f ? stats[3] / stats[1] : NAN;
-fail:
-    return st;
+}
+
+static void plan_truth(struct pass_plan *plan, const struct session_truth *truth)
+{
+    int most = 1;
+    for (int i = 0; i < plan->images; i++)
+        if (truth[i].count > most)
+            most = truth[i].count;
+    plan->truths = (most + 7) / 8 * 8; /* few different capacities, few measuring passes */
 }
 
 md_status session_losses(struct session *session, struct step_losses *out,
@@ -48,27 +74,24 @@ md_status session_losses(struct session *session, struct step_losses *out,
     struct pass_plan plan;
     struct pass pass = {.images = images, .truth = truth, .values = values, .update = update};
     if (count < 1)
-        FAIL(MD_EINVAL, "a training batch needs at least one image");
+        return ERROR(MD_EINVAL, "a training batch needs at least one image");
     TRY(session_plan_images(&plan, images, count));
     plan.gradients = update != NULL;
-    int most = 1;
-    for (int i = 0; i < count; i++)
-        if (truth[i].count > most)
-            most = truth[i].count;
-    plan.truths = (most + 7) / 8 * 8; /* few different capacities, few measuring passes */
-    size_t words = (size_t)count * (size_t)plan.truths * 5 + 4 * (size_t)count;
-    TRY(session_host_reserve(session, words * sizeof(float)));
+    plan_truth(&plan, truth);
+    size_t truths = ((size_t)plan.truths * 5 + 1) * sizeof(float), sizes = 4 * sizeof(int32_t);
+    TRY(session_host_reserve(session,
+                             sizeof(struct host_losses) + (size_t)count * (truths + sizes)));
     if (update)
         TRY(param_set_prepare_training(session->detector->params));
     double start = clock_seconds();
     TRY(session_run(session, &pass, &plan));
-    TRY(session->detector->device->backend->synchronise(session->stream));
+    struct host_losses *found = session->host;
+    TRY(download_losses(session, found, &pass.results.losses, update, count));
     session->times.network = clock_seconds() - start - session->times.preprocess;
-    TRY(download_losses(session, out, &pass.losses, count));
-    int32_t finite = 1;
-    if (update && tensor_given(&update->finite))
-        TRY(tensor_download(session->stream, &finite, &update->finite));
-    out->finite = finite != 0;
+    hand_over(out, found, count);
+    return MD_OK;
 fail:
+    /* What is queued still uses memory that may be given back next. */
+    (void)session->detector->device->backend->synchronise(session->stream);
     return st;
 }
