@@ -282,7 +282,6 @@ fail:
 static struct graph_key key_of(const struct session *session, const struct pass *pass,
                                const struct pass_plan *plan)
 {
-    const struct param_set *params = session->detector->params;
     struct graph_key key;
     memset(&key, 0, sizeof key); /* the padding, too: keys are compared as bytes */
     key.images = plan->images;
@@ -302,8 +301,6 @@ static struct graph_key key_of(const struct session *session, const struct pass 
         key.kind = pass->update->kind;
         key.scale = pass->update->scale.data;
     }
-    key.trainable = params->version_trainable;
-    key.frozen = params->version_frozen;
     key.workspace = session->workspace.base;
     for (int i = 0; i < STREAM_MAX_BRANCHES; i++)
         key.scratch[i] = session->stream->scratch[i].memory;
@@ -323,6 +320,22 @@ static md_status record(struct session *session, struct pass *pass,
     st = backend->capture_end(session->stream, &item->graph);
     item->results = pass->results;
     return computed < 0 ? computed : st;
+}
+
+/* A recording knows where weights are, not which: copies of weights that were written since the last
+ * one are made anew before it starts. */
+static md_status ready(struct session *session)
+{
+    md_status st = MD_OK;
+    struct param_set *params = session->detector->params;
+    if (session->trainable == params->version_trainable &&
+        session->frozen == params->version_frozen)
+        return MD_OK;
+    TRY(param_set_ready(params, session->stream));
+    session->trainable = params->version_trainable;
+    session->frozen = params->version_frozen;
+fail:
+    return st;
 }
 
 /* A pass seen before with everything where it was: uploads and starts its recording, which is made
@@ -345,6 +358,7 @@ static md_status run_recorded(struct session *session, struct pass *pass,
     }
     if (item->refused)
         return session_compute(session, pass, &inputs, plan);
+    TRY(ready(session));
     pass->results = item->results;
     TRY(session->detector->device->backend->graph_launch(session->stream, item->graph));
 fail:

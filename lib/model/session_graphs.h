@@ -17,7 +17,6 @@ struct graph_key {
     const void *scale;
     size_t   staging;
     float    score_threshold, nms_threshold;
-    uint64_t trainable, frozen; /* versions of the weights */
     const void *workspace, *scratch[STREAM_MAX_BRANCHES];
 };
 

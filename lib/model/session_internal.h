@@ -23,6 +23,7 @@ struct session {
     struct session_times times;
     bool reverse_channels;
     struct session_graphs graphs;
+    uint64_t trainable, frozen; /* versions of the weights that recordings have started with */
     /* Host side of uploads and downloads; grown when a larger batch comes. */
     void *host;
     size_t host_bytes;

@@ -86,7 +86,7 @@ fail:
 void conv_bind(struct conv *conv, struct param_set *set)
 {
     conv->op.value = conv->weight->value;
-    conv->op.version = param_version(set, conv->weight);
+    param_set_add_weight(set, &conv->op, conv->weight);
     if (conv->scale) {
         conv->op.scale = conv->scale->value;
         conv->op.bias = conv->shift->value;

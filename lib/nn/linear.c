@@ -33,7 +33,7 @@ void linear_bind(struct linear *linear, struct param_set *set)
 {
     linear->op.value = linear->weight->value;
     linear->op.bias = linear->bias->value;
-    linear->op.version = param_version(set, linear->weight);
+    param_set_add_weight(set, &linear->op, linear->weight);
 }
 
 void linear_release(struct linear *linear, struct device *device)

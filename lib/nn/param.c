@@ -252,6 +252,40 @@ void param_set_trained(struct param_set *set)
     set->version_trainable++;
 }
 
+void param_set_add_weight(struct param_set *set, struct weight *weight, const struct param *param)
+{
+    weight->version = param_version(set, param);
+    weight->next = set->weights;
+    set->weights = weight;
+}
+
+md_status param_set_ready(struct param_set *set, struct stream *stream)
+{
+    md_status st = MD_OK;
+    weight_ready_fn *ready = set->device->backend->ops->weight_ready;
+    for (struct weight *weight = set->weights; ready && weight; weight = weight->next)
+        TRY(ready(stream, weight));
+fail:
+    return st;
+}
+
+md_status param_set_refold(struct param_set *set, struct stream *stream)
+{
+    md_status st = MD_OK;
+    weight_refold_fn *refold = set->device->backend->ops->weight_refold;
+    for (struct weight *weight = set->weights; refold && weight; weight = weight->next)
+        if (weight->version == &set->version_trainable)
+            TRY(refold(stream, weight));
+fail:
+    return st;
+}
+
+void param_set_stepped(struct param_set *set)
+{
+    if (!set->device->backend->ops->weight_refold)
+        param_set_trained(set);
+}
+
 /* ---- in the file's layout ----------------------------------------------------------------- */
 
 int64_t param_row_elements(const struct param *param)

@@ -50,6 +50,7 @@ struct param_set {
     struct tensor  values, grads, momentums, averages; /* slabs; all but the first of trainable_count */
     int64_t        trainable_count;          /* elements, with padding (which stays zero) */
     uint64_t       version_trainable, version_frozen; /* of struct weight */
+    struct weight *weights;              /* of all layers, as a list */
 };
 
 md_status param_set_create(struct param_set **out, struct device *device);
@@ -71,6 +72,16 @@ int64_t       param_count(const struct param *param);                    /* elem
 const uint64_t *param_version(const struct param_set *set, const struct param *param);
 void            param_set_changed(struct param_set *set); /* values were written: both versions move */
 void            param_set_trained(struct param_set *set); /* trainable values alone were */
+
+/* A layer's weight, which `param` is the value of, joins the list; it stays where it is. */
+void            param_set_add_weight(struct param_set *set, struct weight *weight,
+                                     const struct param *param);
+/* All copies that the device keeps of weights are those of their present versions. */
+md_status       param_set_ready(struct param_set *set, struct stream *stream);
+/* After an optimiser's step that was enqueued, or recorded: the device's copies follow it. */
+md_status       param_set_refold(struct param_set *set, struct stream *stream);
+/* When the step was enqueued, or its recording started: where there is no refolding the version moves. */
+void            param_set_stepped(struct param_set *set);
 
 /* In the file's layout; `values` has param_count elements. `which` is one of its tensors. */
 md_status param_read(struct param_set *set, struct stream *stream, const struct param *param,

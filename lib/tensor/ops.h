@@ -16,40 +16,7 @@
 #ifndef TENSOR_OPS_H
 #define TENSOR_OPS_H
 
-#include "tensor/device.h"
-
-/* ---- weights ------------------------------------------------------------------------------ */
-
-struct op_cache; /* what a backend made of a weight: packed copies, keyed by use and shape */
-
-/* A layer's weight as the operations see it. `scale` and `bias` are a folded FrozenBN, or scale is
- * absent and bias the layer's own. The effective weight is value[o,...] * scale[o]. */
-struct weight {
-    struct tensor    value;   /* convolution [out, kh, kw, in/groups]; linear [out, in] */
-    struct tensor    scale;   /* [out], may be absent; a linear layer has none */
-    struct tensor    bias;    /* [out], may be absent */
-    const uint64_t  *version; /* changes whenever value, scale or bias do */
-    struct op_cache *cache;   /* the backend's; starts NULL */
-};
-
-/* Frees what the backend keeps for this weight. */
-typedef void weight_release_fn(struct device *device, struct weight *weight);
-
-/* ---- numbers of a training step ------------------------------------------------------------ */
-
-/* What changes from one step to the next is read when an operation runs, not when it is called, so
- * that a recorded step serves again. An I32 [STEP_WORDS] tensor, called `step`, holds one of these. */
-struct step_numbers {
-    uint64_t seed, index; /* of random numbers; the index is of the first image */
-    float    lr;
-    float    average_kept, average_added; /* shares of op_average */
-    uint32_t unused;
-};
-enum { STEP_WORDS = sizeof(struct step_numbers) / sizeof(int32_t) };
-
-/* Small gradients vanish in F16, so those of the losses may be multiplied by a number: an F32 [2]
- * tensor `scale` holds it, and for how many steps all gradients have been finite with it. */
-#define OPS_MOST_SCALE 16777216.0f
+#include "tensor/weight.h"
 
 /* ---- elementwise -------------------------------------------------------------------------- */
 
@@ -434,6 +401,8 @@ typedef md_status clip_norm_fn(struct stream *stream, struct tensor *grad, float
 
 struct op_table {
     weight_release_fn *weight_release;
+    weight_ready_fn   *weight_ready;
+    weight_refold_fn  *weight_refold;
 #define X(name) name##_fn *name;
     OPS_LIST(X)
 #undef X

@@ -123,13 +123,14 @@ md_status optimizer_step(struct optimizer *optimizer, struct stream *stream,
                                           .first = first};
         TRY(op_sgd_step(stream, &values, &momentums, &grads, step, &optimizer->flag, &params));
     }
+    TRY(param_set_refold(set, stream));
 fail:
     return st;
 }
 
 void optimizer_stepped(struct optimizer *optimizer)
 {
-    param_set_trained(optimizer->params);
+    param_set_stepped(optimizer->params);
 }
 
 /* ---- is everything finite? -------------------------------------------------------------- */

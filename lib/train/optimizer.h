@@ -36,7 +36,7 @@ md_status optimizer_add_part(struct optimizer *optimizer, struct stream *stream,
  * not finite: then `flag` says so, and nothing changes. `first`: no momentum yet. */
 md_status optimizer_step(struct optimizer *optimizer, struct stream *stream, const struct tensor *step,
                          bool first);
-/* When a step has been enqueued, also as part of a recording: moves the version of the weights. */
+/* When a step has been enqueued, also as part of a recording. */
 void      optimizer_stepped(struct optimizer *optimizer);
 /* Are all gradients, or all trainable values, finite? If not, *culprit is the first parameter with
  * one that is not; else NULL. */

@@ -244,6 +244,8 @@ enum launch_type cuda_type(enum tensor_type type)
 }
 
 static const struct op_table cuda_ops = {.weight_release = cuda_weight_release,
+                                         .weight_ready = cuda_weight_ready,
+                                         .weight_refold = cuda_weight_refold,
 #define X(name) .name = cuda_##name,
                                          OPS_LIST(X)
 #undef X

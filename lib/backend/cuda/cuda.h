@@ -73,5 +73,7 @@ void      cuda_graph_free(struct device *device, struct graph *graph);
 OPS_LIST(X)
 #undef X
 weight_release_fn cuda_weight_release;
+weight_ready_fn cuda_weight_ready;
+weight_refold_fn cuda_weight_refold;
 
 #endif

@@ -40,7 +40,7 @@ fail:
     return st;
 }
 
-/* Other streams may read the copy as soon as the lock is free, so it is waited for: once a version. */
+/* Enqueues; the copy is the present version's once the stream has come there. */
 static md_status fold(struct stream *stream, struct weight *weight)
 {
     md_status st = MD_OK;
@@ -60,42 +60,70 @@ static md_status fold(struct stream *stream, struct weight *weight)
                        launch_fold_weight((char *)cache->memory + cache->bias_at, type,
                                           weight->bias.data, NULL, rows, 1, raw),
                        "folding a bias"));
-    TRY(cuda_called(device, cudaStreamSynchronize(raw), "folding a weight"));
     cache->version = *weight->version;
     cache->valid = true;
 fail:
     return st;
 }
 
-static md_status get_locked(struct folded_weight *out, struct stream *stream, struct weight *weight)
+static bool is_ready(const struct weight *weight)
+{
+    const struct op_cache *cache = weight->cache;
+    return cache && cache->valid && cache->version == *weight->version;
+}
+
+/* Other streams may read the copy as soon as the lock is free, so it is waited for: once a version. */
+static md_status make_ready(struct stream *stream, struct weight *weight)
 {
     md_status st = MD_OK;
-    const bool ready =
-        weight->cache && weight->cache->valid && weight->cache->version == *weight->version;
-    if (!ready && cuda_stream_of(stream)->recording)
+    if (is_ready(weight))
+        return MD_OK;
+    if (cuda_stream_of(stream)->recording)
         return ERROR(MD_EUNSUPPORTED, "a weight has changed; run once before recording");
-    if (!ready) {
-        TRY(make_room(stream->device, weight));
-        TRY(fold(stream, weight));
-    }
-    out->value = weight->cache->memory;
-    if (out->bias)
-        out->narrow_bias = (const char *)weight->cache->memory + weight->cache->bias_at;
+    TRY(make_room(stream->device, weight));
+    TRY(fold(stream, weight));
+    st = cuda_called(stream->device, cudaStreamSynchronize(cuda_raw(stream)), "folding a weight");
+    weight->cache->valid = st == MD_OK;
 fail:
+    return st;
+}
+
+md_status cuda_weight_ready(struct stream *stream, struct weight *weight)
+{
+    struct device *device = stream->device;
+    if (needs_no_copy(device, weight))
+        return MD_OK;
+    pthread_mutex_lock(&device->lock);
+    md_status st = make_ready(stream, weight);
+    pthread_mutex_unlock(&device->lock);
+    return st;
+}
+
+/* A weight that no operation has used yet has no copy that must follow. */
+md_status cuda_weight_refold(struct stream *stream, struct weight *weight)
+{
+    struct device *device = stream->device;
+    if (needs_no_copy(device, weight))
+        return MD_OK;
+    pthread_mutex_lock(&device->lock);
+    md_status st = weight->cache ? fold(stream, weight) : MD_OK;
+    pthread_mutex_unlock(&device->lock);
     return st;
 }
 
 md_status weights_get(struct folded_weight *out, struct stream *stream, struct weight *weight)
 {
-    struct device *device = stream->device;
     const float *bias = tensor_given(&weight->bias) ? weight->bias.data : NULL;
     *out = (struct folded_weight){weight->value.data, bias, bias};
-    if (needs_no_copy(device, weight))
+    if (needs_no_copy(stream->device, weight))
         return MD_OK;
-    pthread_mutex_lock(&device->lock);
-    md_status st = get_locked(out, stream, weight);
-    pthread_mutex_unlock(&device->lock);
-    return st;
+    md_status st = cuda_weight_ready(stream, weight);
+    if (st < 0)
+        return st;
+    out->value = weight->cache->memory;
+    if (bias)
+        out->narrow_bias = (const char *)weight->cache->memory + weight->cache->bias_at;
+    return MD_OK;
 }
 
 void cuda_weight_release(struct device *device, struct weight *weight)
