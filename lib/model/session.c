@@ -39,6 +39,13 @@ void session_free(struct session *session)
     memory_free(device->memory, session);
 }
 
+void session_shrink(struct session *session)
+{
+    session_graphs_clear(&session->graphs);
+    workspace_free(&session->workspace);
+    session->reserved = (struct pass_plan){0};
+}
+
 struct stream *session_stream(struct session *session)
 {
     return session->stream;

@@ -36,7 +36,8 @@ struct session_truth {
 
 /* The scalars that Detectron2 logs, of one batch. */
 struct step_losses {
-    bool  finite; /* all gradients are; true without an update that looks */
+    bool  finite;   /* all gradients are; true without an update that looks */
+    float scale[2]; /* the update's, as it is now; 0 without one */
     float cls, box_reg, rpn_cls, rpn_loc;
     float total;
     float num_pos_anchors, num_neg_anchors, num_fg_samples, num_bg_samples; /* means over images */
@@ -74,6 +75,8 @@ md_status session_losses(struct session *session, struct step_losses *out,
                          int count, const struct step_values *values,
                          const struct session_update *update);
 const struct session_times *session_times(const struct session *session);
+/* Gives back what a session holds of a device's memory from one call to the next. */
+void   session_shrink(struct session *session);
 size_t session_workspace_bytes(const struct session *session);
 
 #endif

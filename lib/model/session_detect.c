@@ -80,14 +80,6 @@ fail:
     return st;
 }
 
-/* Gives back what a session of a device with its own memory holds from one call to the next. */
-static void shrink(struct session *session)
-{
-    session_graphs_clear(&session->graphs);
-    workspace_free(&session->workspace);
-    session->reserved = (struct pass_plan){0};
-}
-
 md_status session_detect(struct session *session, struct session_detection *out, int *counts,
                          const struct session_image *images, int count,
                          const struct detect_options *options)
@@ -99,11 +91,11 @@ md_status session_detect(struct session *session, struct session_detection *out,
     if (st != MD_ENOMEM || !session->graphs.limit)
         return st;
     /* What other shapes hold may be what is missing; then half the batch is tried. */
-    shrink(session);
+    session_shrink(session);
     st = detect_batch(session, out, counts, images, count, options);
     if (st != MD_ENOMEM || count == 1)
         return st;
-    shrink(session);
+    session_shrink(session);
     const int half = count / 2;
     TRY(session_detect(session, out, counts, images, half, options));
     TRY(session_detect(session, out + (size_t)half * (size_t)options->max_detections, counts + half,

@@ -8,7 +8,7 @@
 
 /* Where the scalars of a batch lie in the session's host memory. */
 struct host_losses {
-    float cls, box_reg, rpn[2], stats[4];
+    float cls, box_reg, rpn[2], stats[4], scale[2];
     int32_t finite;
     int32_t counts[]; /* [2][n][2]: anchors, then regions; each foreground, background */
 };
@@ -20,6 +20,7 @@ static md_status download_losses(struct session *session, struct host_losses *to
     md_status st = MD_OK;
     struct stream *stream = session->stream;
     to->finite = 1;
+    to->scale[0] = to->scale[1] = 0;
     TRY(tensor_download_later(stream, &to->cls, &losses->roi.cls));
     TRY(tensor_download_later(stream, &to->box_reg, &losses->roi.box_reg));
     TRY(tensor_download_later(stream, to->rpn, &losses->rpn.loss));
@@ -28,6 +29,8 @@ static md_status download_losses(struct session *session, struct host_losses *to
     TRY(tensor_download_later(stream, to->counts + 2 * images, &losses->roi_counts));
     if (update && tensor_given(&update->finite))
         TRY(tensor_download_later(stream, &to->finite, &update->finite));
+    if (update && tensor_given(&update->scale))
+        TRY(tensor_download_later(stream, to->scale, &update->scale));
     TRY(session->detector->device->backend->synchronise(stream));
 fail:
     return st;
@@ -39,6 +42,7 @@ static void hand_over(struct step_losses *out, const struct host_losses *from, i
     const float n = (float)images, *stats = from->stats;
     float rows = 0.0f;
     *out = (struct step_losses){.finite = from->finite != 0,
+                                .scale = {from->scale[0], from->scale[1]},
                                 .cls = from->cls,
                                 .box_reg = from->box_reg,
                                 .rpn_cls = from->rpn[0],

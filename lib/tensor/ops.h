@@ -369,7 +369,7 @@ typedef md_status average_fn(struct stream *stream, struct tensor *average, cons
 /* grad /= scale[0], which is a power of two; F32 */
 typedef md_status unscale_fn(struct stream *stream, struct tensor *grad, const struct tensor *scale);
 /* As torch's GradScaler: scale[0] is halved when finite [1] I32 is 0, and doubled after `patience`
- * steps in which it was not, up to OPS_MOST_SCALE. */
+ * steps in which it was not; it stays within 1 and OPS_MOST_SCALE. */
 typedef md_status adjust_scale_fn(struct stream *stream, struct tensor *scale,
                                   const struct tensor *finite, int patience);
 /* out [1] */

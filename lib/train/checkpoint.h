@@ -17,6 +17,7 @@ struct checkpoint_state {
     uint64_t            seed;      /* below 2^63, as are all numbers of the loader's state */
     struct loader_state loader;
     struct early_stop   early_stop;       /* loading leaves its settings alone */
+    uint64_t            gradient_scale, scale_steps; /* see optimizer.h; 0: none */
     bool                momentum_started; /* false: the next step is SGD's first */
     bool                validation_due;   /* the validation after the last step was broken off */
     bool                has_average;      /* set by loading: the file has a running average */

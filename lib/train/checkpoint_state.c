@@ -30,6 +30,10 @@ md_status checkpoint_state_put(const struct checkpoint_state *state, struct buff
     TRY(buffer_printf(out, "\"momentum_started\": %s, \"validation_due\": %s, ",
                       state->momentum_started ? "true" : "false",
                       state->validation_due ? "true" : "false"));
+    if (state->gradient_scale > 0)
+        TRY(buffer_printf(out, "\"gradient_scale\": %llu, \"scale_steps\": %llu, ",
+                          (unsigned long long)state->gradient_scale,
+                          (unsigned long long)state->scale_steps));
     TRY(buffer_printf(out, "\"loader\": {\"seed\": %llu, \"position\": %llu, \"batch\": %llu, ",
                       (unsigned long long)loader->seed, (unsigned long long)loader->position,
                       (unsigned long long)loader->batch));
@@ -54,6 +58,7 @@ struct field {
     md_status (*read)(struct json *json, struct memory *memory, struct checkpoint_state *state,
                       int bucket);
     int bucket;
+    bool optional;
 };
 
 struct reading {
@@ -82,7 +87,8 @@ fail:
     return st;
 }
 
-/* The object whose first token is current must have each field once and no other. */
+/* The object whose first token is current must have each field once, or not at all if it is optional, and no
+ * other. */
 static md_status read_object(struct reading *reading, const struct field *fields, int count)
 {
     md_status st = MD_OK;
@@ -102,7 +108,7 @@ static md_status read_object(struct reading *reading, const struct field *fields
         TRY(json_next(json));
     }
     for (int i = 0; i < count; i++)
-        if (!(seen >> i & 1u))
+        if (!(seen >> i & 1u) && !fields[i].optional)
             return json_fail(json, "'%s' is missing", fields[i].key);
 fail:
     return st;
@@ -167,12 +173,15 @@ md_status checkpoint_state_parse(struct checkpoint_state *state, struct memory *
     struct json json;
     struct checkpoint_state read = {.early_stop = state->early_stop};
     uint64_t iteration = 0;
-    const struct field fields[] = {{.key = "iteration", .number = &iteration},
-                                   {.key = "seed", .number = &read.seed},
-                                   {.key = "momentum_started", .flag = &read.momentum_started},
-                                   {.key = "validation_due", .flag = &read.validation_due},
-                                   {.key = "loader", .read = read_loader},
-                                   {.key = "early_stop", .read = read_early_stop}};
+    const struct field fields[] = {
+        {.key = "iteration", .number = &iteration},
+        {.key = "seed", .number = &read.seed},
+        {.key = "momentum_started", .flag = &read.momentum_started},
+        {.key = "validation_due", .flag = &read.validation_due},
+        {.key = "gradient_scale", .number = &read.gradient_scale, .optional = true},
+        {.key = "scale_steps", .number = &read.scale_steps, .optional = true},
+        {.key = "loader", .read = read_loader},
+        {.key = "early_stop", .read = read_early_stop}};
     struct reading reading = {&json, memory, &read};
     json_open(&json, memory, name, text, strlen(text));
     TRY(json_next(&json));

@@ -5,6 +5,8 @@
 
 #include "core/error.h"
 
+enum { SCALE_PATIENCE = 2000 /* steps, as torch's GradScaler */ };
+
 static struct optimizer_range range_of(const struct param *param,
                                        const struct solver_config *config)
 {
@@ -50,9 +52,10 @@ md_status optimizer_create(struct optimizer *out, struct param_set *params,
     if (optimizer.range_count == 0)
         FAIL(MD_EINVAL, "the network has nothing to train; lower MODEL.BACKBONE.FREEZE_AT");
     TRY(tensor_create(params->device, &optimizer.flag, TENSOR_I32, SHAPE(1)));
+    if (params->device->activations == TENSOR_F16)
+        TRY(tensor_create(params->device, &optimizer.scale, TENSOR_F32, SHAPE(2)));
     if (config->accumulate > 1)
-        TRY(tensor_create(params->device, &optimizer.sums, TENSOR_F32,
-                          SHAPE(params->trainable_count)));
+        TRY(optimizer_prepare_parts(&optimizer));
     *out = optimizer;
     return MD_OK;
 fail:
@@ -64,6 +67,7 @@ void optimizer_free(struct optimizer *optimizer)
 {
     if (!optimizer->params)
         return;
+    tensor_destroy(optimizer->params->device, &optimizer->scale);
     tensor_destroy(optimizer->params->device, &optimizer->flag);
     tensor_destroy(optimizer->params->device, &optimizer->sums);
     memory_free(optimizer->params->device->memory, optimizer->ranges);
@@ -71,6 +75,15 @@ void optimizer_free(struct optimizer *optimizer)
 }
 
 /* ---- a step ----------------------------------------------------------------------------- */
+
+md_status optimizer_prepare_parts(struct optimizer *optimizer)
+{
+    const struct param_set *params = optimizer->params;
+    if (tensor_given(&optimizer->sums))
+        return MD_OK;
+    return tensor_create(params->device, &optimizer->sums, TENSOR_F32,
+                         SHAPE(params->trainable_count));
+}
 
 md_status optimizer_add_part(struct optimizer *optimizer, struct stream *stream, double share,
                              bool last)
@@ -109,7 +122,10 @@ md_status optimizer_step(struct optimizer *optimizer, struct stream *stream,
 {
     md_status st = MD_OK;
     struct param_set *set = optimizer->params;
+    const bool scaled = tensor_given(&optimizer->scale);
     TRY(op_all_finite(stream, &optimizer->flag, &set->grads));
+    if (scaled)
+        TRY(op_unscale(stream, &set->grads, &optimizer->scale));
     TRY(clip(optimizer, stream));
     for (int i = 0; i < optimizer->range_count; i++) {
         const struct optimizer_range *range = &optimizer->ranges[i];
@@ -123,9 +139,19 @@ md_status optimizer_step(struct optimizer *optimizer, struct stream *stream,
                                           .first = first};
         TRY(op_sgd_step(stream, &values, &momentums, &grads, step, &optimizer->flag, &params));
     }
+    if (scaled)
+        TRY(op_adjust_scale(stream, &optimizer->scale, &optimizer->flag, SCALE_PATIENCE));
     TRY(param_set_refold(set, stream));
 fail:
     return st;
+}
+
+md_status optimizer_set_scale(struct optimizer *optimizer, struct stream *stream,
+                              const float scale[2])
+{
+    if (!tensor_given(&optimizer->scale))
+        return MD_OK;
+    return tensor_upload(stream, &optimizer->scale, scale);
 }
 
 void optimizer_stepped(struct optimizer *optimizer)

@@ -21,6 +21,7 @@ struct optimizer {
     float                   clip_value, clip_norm_type;
     struct tensor           sums; /* like the gradients; absent when a batch comes in one part */
     bool                    summing;
+    struct tensor           scale; /* of gradients; absent unless the device has F16 activations */
     struct tensor           flag; /* [1] I32 on the device: are all gradients finite? */
 };
 
@@ -29,6 +30,8 @@ md_status optimizer_create(struct optimizer *out, struct param_set *params,
                            const struct solver_config *config);
 void      optimizer_free(struct optimizer *optimizer); /* all zero is fine */
 
+/* Before the first batch that comes in parts, if the settings had none. */
+md_status optimizer_prepare_parts(struct optimizer *optimizer);
 /* After the backward pass of a part of a batch that is `share` of its images: adds the part's gradients
  * to the others'. After the last part the gradients are those of the whole. */
 md_status optimizer_add_part(struct optimizer *optimizer, struct stream *stream, double share, bool last);
@@ -36,6 +39,8 @@ md_status optimizer_add_part(struct optimizer *optimizer, struct stream *stream,
  * not finite: then `flag` says so, and nothing changes. `first`: no momentum yet. */
 md_status optimizer_step(struct optimizer *optimizer, struct stream *stream, const struct tensor *step,
                          bool first);
+/* What scale is: {factor, steps}; nothing when it is absent. */
+md_status optimizer_set_scale(struct optimizer *optimizer, struct stream *stream, const float scale[2]);
 /* When a step has been enqueued, also as part of a recording. */
 void      optimizer_stepped(struct optimizer *optimizer);
 /* Are all gradients, or all trainable values, finite? If not, *culprit is the first parameter with

@@ -55,6 +55,18 @@ static md_status not_finite(const struct trainer *trainer, const struct batch *b
     return st;
 }
 
+/* In fp16 gradients may become too large; then the step was left out and their scale has been halved,
+ * as long as that can help. */
+static bool is_overflow(const struct trainer *trainer, const struct step_losses *losses)
+{
+    if (losses->scale[0] == 0 || trainer->scale[0] <= 1)
+        return false;
+    log_write(&trainer->folder.log, MD_LOG_INFO,
+              "iteration %lld left out: gradients overflow in fp16; their scale is now %g",
+              (long long)trainer->info.iteration, (double)losses->scale[0]);
+    return true;
+}
+
 static md_status check_finite(struct trainer *trainer, const struct batch *batch,
                               const struct step_losses *losses, double lr)
 {
@@ -70,7 +82,7 @@ static md_status check_finite(struct trainer *trainer, const struct batch *batch
         if (!isfinite(parts[i].value))
             return not_finite(trainer, batch, parts[i].name, lr);
     const struct param *culprit = NULL;
-    if (losses->finite)
+    if (losses->finite || is_overflow(trainer, losses))
         return MD_OK;
     md_status st =
         optimizer_check_gradients(&trainer->optimizer, session_stream(trainer->session), &culprit);
@@ -95,6 +107,36 @@ fail:
     return st;
 }
 
+/* As many parts as the batch needs to fit into the device's memory; the result is that of the whole
+ * batch up to rounding. */
+static md_status compute(struct trainer *trainer, struct step_losses *losses,
+                         const struct step_values *values, const struct session_update *after)
+{
+    const struct host_batch *host = &trainer->host;
+    const bool own_memory = trainer->options.detector->device->backend->device_query != NULL;
+    bool shrunk = false;
+    for (;;) {
+        md_status st = batch_parts_losses(trainer->session, &trainer->optimizer, losses, host,
+                                          trainer->parts, values, after);
+        const int more = trainer->parts > 0 ? 2 * trainer->parts : 2;
+        if (st != MD_ENOMEM || !own_memory || (shrunk && more > host->count))
+            return st;
+        session_shrink(trainer->session);
+        if (!shrunk) {
+            shrunk = true;
+            continue;
+        }
+        trainer->parts = more;
+        st = optimizer_prepare_parts(&trainer->optimizer);
+        if (st < 0)
+            return st;
+        log_write(&trainer->folder.log, MD_LOG_WARN,
+                  "out of device memory: from iteration %lld on a batch of %d images passes in %d "
+                  "parts; the gradients are the same",
+                  (long long)trainer->info.iteration, host->count, more);
+    }
+}
+
 static md_status run_step(struct trainer *trainer)
 {
     md_status st = MD_OK;
@@ -111,15 +153,17 @@ static md_status run_step(struct trainer *trainer)
     const struct session_update after = {.run = update,
                                          .context = trainer,
                                          .kind = trainer->momentum_started,
+                                         .scale = trainer->optimizer.scale,
                                          .finite = trainer->optimizer.flag};
     double start = clock_seconds();
     TRY(loader_next(trainer->loader, &batch));
     double data_seconds = clock_seconds() - start;
     TRY(host_batch_set(&trainer->host, batch));
-    TRY(batch_parts_losses(trainer->session, &trainer->optimizer, &losses, &trainer->host,
-                           trainer->options.typed.solver.accumulate, &values, &after));
+    TRY(compute(trainer, &losses, &values, &after));
     TRY(check_finite(trainer, batch, &losses, lr));
     optimizer_stepped(&trainer->optimizer);
+    if (losses.scale[0] > 0)
+        memcpy(trainer->scale, losses.scale, sizeof trainer->scale);
     trainer->momentum_started = true;
     info->learning_rate = lr;
     info->losses = losses;

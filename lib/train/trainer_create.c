@@ -9,7 +9,10 @@
 #include "core/strings.h"
 #include "train/trainer_state.h"
 
-enum { READ_AHEAD = 2 /* batches */ };
+enum {
+    READ_AHEAD = 2,       /* batches */
+    FIRST_SCALE = 1 << 16 /* of gradients in fp16, as torch's GradScaler */
+};
 
 /* ---- checks ----------------------------------------------------------------------------- */
 
@@ -212,8 +215,12 @@ md_status trainer_create(struct trainer **out, struct memory *memory,
     TRY(run_folder_open(&trainer->folder, memory, options->output_dir, options->resume,
                         options->overwrite, options->log));
     trainer->options.output_dir = trainer->folder.path;
+    trainer->parts = options->typed.solver.accumulate;
     TRY(create_parts(trainer));
+    if (tensor_given(&trainer->optimizer.scale))
+        trainer->scale[0] = FIRST_SCALE;
     TRY(trainer_resume(trainer, &state, &own));
+    TRY(optimizer_set_scale(&trainer->optimizer, session_stream(trainer->session), trainer->scale));
     if (!state.has_average)
         TRY(ema_start(&trainer->ema, session_stream(trainer->session)));
     TRY(open_loader(trainer, own ? &state.loader : NULL));

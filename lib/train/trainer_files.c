@@ -15,6 +15,8 @@ void trainer_fill_state(const struct trainer *trainer, struct checkpoint_state *
     *state = (struct checkpoint_state){.iteration = trainer->info.iteration,
                                        .seed = trainer->seed,
                                        .early_stop = trainer->early_stop,
+                                       .gradient_scale = (uint64_t)trainer->scale[0],
+                                       .scale_steps = (uint64_t)trainer->scale[1],
                                        .momentum_started = trainer->momentum_started,
                                        .validation_due = trainer->validation_due};
     loader_state(trainer->loader, &state->loader);

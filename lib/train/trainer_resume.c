@@ -32,6 +32,11 @@ static void take_state(struct trainer *trainer, const struct checkpoint_state *s
     trainer->seed = state->seed;
     trainer->early_stop = state->early_stop;
     trainer->momentum_started = state->momentum_started;
+    if (trainer->scale[0] > 0 && state->gradient_scale >= 1 &&
+        (float)state->gradient_scale <= OPS_MOST_SCALE) {
+        trainer->scale[0] = (float)state->gradient_scale;
+        trainer->scale[1] = (float)state->scale_steps;
+    }
     trainer->validation_due = state->validation_due && trainer->options.val;
     info->iteration = info->saved_iteration = state->iteration;
     trainer_take_best(trainer);

@@ -36,6 +36,8 @@ struct trainer {
     struct buffer          text; /* of a line at a time */
     int64_t                first_iteration; /* where this process began */
     double                 started;         /* clock_seconds */
+    int                    parts;    /* that a batch passes the network in */
+    float                  scale[2]; /* of gradients, after the last step; see optimizer.h */
     bool                   momentum_started, validation_due, finished;
     size_t                 val_skipped;
     atomic_bool            stop;

@@ -104,7 +104,7 @@ md_status ref_adjust_scale(struct stream *stream, struct tensor *scale, const st
     (void)stream;
     float *factor = f32(scale), *steps = factor + 1;
     if (i32(finite)[0] == 0) {
-        *factor *= 0.5f;
+        *factor = fmaxf(*factor * 0.5f, 1);
         *steps = 0;
     } else if (++*steps >= (float)patience) {
         *factor = fminf(*factor * 2, OPS_MOST_SCALE);
