@@ -25,7 +25,10 @@ static const char help[] =
     "  --resume-from F   go on in DIR from this checkpoint: Detectron2's model_0004999.pth, a\n"
     "                    .safetensors of an earlier run, or a folder with a last_checkpoint\n"
     "  --overwrite       throw an earlier run in DIR away\n"
-    "  --print-config    prints the configuration that would be used as YAML, and ends\n" CLI_COMMON_HELP
+    "  --print-config    prints the configuration that would be used as YAML, and ends\n"
+    "  --fit             tells how many images a batch can have in the device's memory, and ends
+    "
+    CLI_COMMON_HELP
     "\nKEY VALUE: settings as in docs/config.md, such as SOLVER.MAX_ITER 300 SOLVER.BASE_LR 0.002.\n"
     "Ctrl-C finishes the step, saves, and exits with 130; --resume goes on from there.\n"
     "Exit codes: 0 done, 1 failure (also: a checkpoint could not be written), 2 bad usage, 3 bad\n"
@@ -33,7 +36,7 @@ static const char help[] =
 
 struct arguments {
     const char *train, *val, *config, *weights, *output, *from;
-    bool resume, overwrite, print;
+    bool resume, overwrite, print, fit;
     int pairs;
     char **pair;
 };
@@ -63,6 +66,7 @@ static int take_option(struct cli *cli, struct arguments *a, int option)
     bool *flag = option == 'r'   ? &a->resume
                  : option == 'x' ? &a->overwrite
                  : option == 'p' ? &a->print
+                 : option == 'b' ? &a->fit
                                  : NULL;
     if (text)
         *text = optarg;
@@ -75,12 +79,17 @@ static int take_option(struct cli *cli, struct arguments *a, int option)
 
 static int parse(struct cli *cli, struct arguments *a, int argc, char **argv)
 {
-    static const struct option options[] = {
-        {"train", required_argument, NULL, 't'},       {"val", required_argument, NULL, 'v'},
-        {"config", required_argument, NULL, 'c'},      {"weights", required_argument, NULL, 'w'},
-        {"output", required_argument, NULL, 'o'},      {"resume", no_argument, NULL, 'r'},
-        {"resume-from", required_argument, NULL, 'f'}, {"overwrite", no_argument, NULL, 'x'},
-        {"print-config", no_argument, NULL, 'p'},      CLI_OPTIONS};
+    static const struct option options[] = {{"train", required_argument, NULL, 't'},
+                                            {"val", required_argument, NULL, 'v'},
+                                            {"config", required_argument, NULL, 'c'},
+                                            {"weights", required_argument, NULL, 'w'},
+                                            {"output", required_argument, NULL, 'o'},
+                                            {"resume", no_argument, NULL, 'r'},
+                                            {"resume-from", required_argument, NULL, 'f'},
+                                            {"overwrite", no_argument, NULL, 'x'},
+                                            {"print-config", no_argument, NULL, 'p'},
+                                            {"fit", no_argument, NULL, 'b'},
+                                            CLI_OPTIONS};
     for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {
         int code = take_option(cli, a, c);
         if (code >= 0)
@@ -88,7 +97,7 @@ static int parse(struct cli *cli, struct arguments *a, int argc, char **argv)
     }
     a->pairs = argc - optind;
     a->pair = argv + optind;
-    if (!a->print && (!a->train || !a->output))
+    if (!a->print && !a->fit && (!a->train || !a->output))
         return cli_usage(cli, "--train and --output are needed");
     if (a->resume && a->overwrite)
         return cli_usage(cli, "--resume and --overwrite exclude each other");
@@ -164,6 +173,21 @@ struct job {
     md_trainer *trainer;
 };
 
+static md_status show_fit(md_model *model, const md_config *config)
+{
+    const double gigabyte = 1024.0 * 1024.0 * 1024.0;
+    md_train_fit fit;
+    md_status status = md_train_fit_find(&fit, model, config);
+    if (status < 0)
+        return status;
+    printf("images   %d in a batch (SOLVER.IMS_PER_BATCH) of %dx%d\n", fit.images, fit.width,
+           fit.height);
+    printf("memory   %.2f GiB for %s, of %.2f GiB that are free beside the weights\n",
+           (double)fit.bytes / gigabyte, fit.images > 0 ? "that step" : "one image",
+           (double)fit.available / gigabyte);
+    return MD_OK;
+}
+
 static md_status prepare(struct job *job, const struct arguments *a)
 {
     md_import_report report;
@@ -180,6 +204,8 @@ static md_status prepare(struct job *job, const struct arguments *a)
         status = md_model_import(job->model, a->weights, &report);
     if (status >= 0 && a->val)
         status = md_dataset_open(&job->val, job->context, a->val, job->model);
+    if (status >= 0 && a->fit)
+        return show_fit(job->model, job->config);
     if (status < 0)
         return status;
     md_train_options options = md_train_options_default();

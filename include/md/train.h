@@ -79,6 +79,17 @@ MD_API const md_train_info *md_trainer_info(const md_trainer *trainer);
 typedef md_status (*md_train_fn)(void *user, const md_train_info *info);
 MD_API md_status md_trainer_run(md_trainer *trainer, md_train_fn on_step, void *user);
 
+/* How many images a training step can have in the memory that is free on the model's device: the largest
+ * SOLVER.IMS_PER_BATCH, by the configuration's largest training image. Measured without computing;
+ * libraries' scratch memory is not in it, so leave some room. The model gets its gradients. */
+typedef struct md_train_fit {
+    int      images;        /* the most; 64 at most; 0: not even one fits */
+    uint64_t bytes;         /* what that step takes beside the parameters; of one image when none fits */
+    uint64_t available;     /* bytes that were free */
+    int      height, width; /* of the largest image */
+} md_train_fit;
+MD_API md_status md_train_fit_find(md_train_fit *out, md_model *model, const md_config *config);
+
 MD_API md_status md_trainer_validate(md_trainer *trainer, double *loss);
 /* All that going on needs; see md_train_options.resume. */
 MD_API md_status md_trainer_save(md_trainer *trainer, const char *path);

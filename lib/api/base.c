@@ -126,6 +126,20 @@ size_t md_device_count(void)
     return count;
 }
 
+/* What a program can still have: on Linux more than is free, as caches give way. */
+static uint64_t available_memory(uint64_t otherwise)
+{
+    char line[128];
+    unsigned long long kilobytes = 0;
+    FILE *file = fopen("/proc/meminfo", "re");
+    while (file && kilobytes == 0 && fgets(line, sizeof line, file))
+        if (sscanf(line, "MemAvailable: %llu kB", &kilobytes) != 1)
+            kilobytes = 0;
+    if (file)
+        fclose(file);
+    return kilobytes > 0 ? (uint64_t)kilobytes * 1024 : otherwise;
+}
+
 static void query_host(md_device_info *info)
 {
     struct utsname machine;
@@ -134,7 +148,7 @@ static void query_host(md_device_info *info)
                  sysconf(_SC_NPROCESSORS_ONLN));
     uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
     info->memory_total = (uint64_t)sysconf(_SC_PHYS_PAGES) * page;
-    info->memory_free = (uint64_t)sysconf(_SC_AVPHYS_PAGES) * page;
+    info->memory_free = available_memory((uint64_t)sysconf(_SC_AVPHYS_PAGES) * page);
 }
 
 md_status md_device_query(size_t index, md_device_info *out)

@@ -1,11 +1,13 @@
 /* train.c - md_trainer: a training session over a model and its data sets. */
 #include "train/trainer.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "api/internal.h"
 #include "config/key_table.h"
 #include "core/error.h"
+#include "train/fit.h"
 
 struct md_trainer {
     md_model *model;
@@ -219,4 +221,60 @@ void md_trainer_stop(md_trainer *trainer)
 {
     if (trainer)
         trainer_stop(trainer->trainer);
+}
+
+/* ---- what fits ------------------------------------------------------------------------------ */
+
+/* What is free on the model's device, as md_device_query has it. */
+static md_status free_memory(void *context, uint64_t *bytes)
+{
+    md_status st = MD_OK;
+    const struct device *device = ((const md_model *)context)->context->device;
+    md_device_info info;
+    char name[sizeof info.name];
+    if (device->backend->device_query)
+        snprintf(name, sizeof name, "%.8s:%d", device->backend->name, device->index);
+    else
+        snprintf(name, sizeof name, "%s", device->backend->name);
+    for (size_t i = 0; i < md_device_count(); i++) {
+        TRY(md_device_query(i, &info));
+        if (strcmp(info.name, name) == 0) {
+            *bytes = info.memory_free;
+            return MD_OK;
+        }
+    }
+    FAIL(MD_EINTERNAL, "the device %s is not among the devices", name);
+fail:
+    return st;
+}
+
+/* Keeps what the caller is told of it. */
+struct free_before {
+    md_model *model;
+    uint64_t bytes;
+};
+
+static md_status note_free_memory(void *context, uint64_t *bytes)
+{
+    struct free_before *before = context;
+    md_status st = free_memory(before->model, bytes);
+    before->bytes = *bytes;
+    return st;
+}
+
+md_status md_train_fit_find(md_train_fit *out, md_model *model, const md_config *config)
+{
+    md_status st = MD_OK;
+    struct typed_config typed;
+    struct fit fit;
+    struct free_before before = {.model = model};
+    TRY(GIVEN(out));
+    TRY(GIVEN(model));
+    if (config)
+        TRY(check_network(model, config->config));
+    TRY(config_typed(config ? config->config : model->config.config, &typed));
+    TRY(fit_find(&fit, model->detector, &typed, note_free_memory, &before));
+    *out = (md_train_fit){fit.images, fit.bytes, before.bytes, fit.height, fit.width};
+fail:
+    return st;
 }

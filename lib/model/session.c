@@ -250,7 +250,7 @@ fail:
     return st;
 }
 
-static md_status run_pass(struct session *session, struct pass *pass, const struct pass_plan *plan)
+md_status session_run_once(struct session *session, struct pass *pass, const struct pass_plan *plan)
 {
     struct pass_inputs inputs;
     md_status st = session_upload(session, &inputs, pass, plan);
@@ -265,7 +265,7 @@ static md_status reserve(struct session *session, struct pass *pass, const struc
         return MD_OK;
     session->reserved = (struct pass_plan){0};
     workspace_measure_begin(&session->workspace, session->stream);
-    md_status measured = run_pass(session, pass, plan);
+    md_status measured = session_run_once(session, pass, plan);
     TRY(workspace_measure_end(&session->workspace, session->stream));
     TRY(measured);
     session->reserved = *plan;
@@ -279,7 +279,7 @@ static md_status run_unrecorded(struct session *session, struct pass *pass,
     md_status st = MD_OK;
     TRY(reserve(session, pass, plan));
     workspace_clear(&session->workspace);
-    TRY(run_pass(session, pass, plan));
+    TRY(session_run_once(session, pass, plan));
 fail:
     return st;
 }

@@ -74,6 +74,9 @@ md_status session_losses(struct session *session, struct step_losses *out,
                          const struct session_image *images, const struct session_truth *truth,
                          int count, const struct step_values *values,
                          const struct session_update *update);
+/* The workspace of a training step of this batch, without taking it; pixels may be NULL. */
+md_status session_measure(struct session *session, size_t *bytes, const struct session_image *images,
+                          const struct session_truth *truth, int count);
 const struct session_times *session_times(const struct session *session);
 /* Gives back what a session holds of a device's memory from one call to the next. */
 void   session_shrink(struct session *session);

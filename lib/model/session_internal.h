@@ -58,6 +58,8 @@ md_status session_upload(struct session *session, struct pass_inputs *inputs, co
 /* The pass from inputs on the device to results on the device. */
 md_status session_compute(struct session *session, struct pass *pass, const struct pass_inputs *inputs,
                           const struct pass_plan *plan);
+/* Both of these. */
+md_status session_run_once(struct session *session, struct pass *pass, const struct pass_plan *plan);
 /* A whole pass; enqueues: who wants results waits. Measures and reserves first when the plan is new.
  * Where the device can record, the first pass of a kind is run, the second recorded, the others
  * started as a whole. */

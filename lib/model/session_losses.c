@@ -60,13 +60,25 @@ static void hand_over(struct step_losses *out, const struct host_losses *from, i
     out->false_negative = stats[1] > 0.0f ? stats[3] / stats[1] : NAN;
 }
 
-static void plan_truth(struct pass_plan *plan, const struct session_truth *truth)
+/* The plan of a batch, and room for what goes to and fro. */
+static md_status plan_losses(struct session *session, struct pass_plan *plan,
+                             const struct session_image *images, const struct session_truth *truth,
+                             int count, bool gradients)
 {
+    md_status st = MD_OK;
     int most = 1;
-    for (int i = 0; i < plan->images; i++)
-        if (truth[i].count > most)
-            most = truth[i].count;
+    TRY(session_plan_images(plan, images, count));
+    for (int i = 0; i < count; i++)
+        most = truth[i].count > most ? truth[i].count : most;
     plan->truths = (most + 7) / 8 * 8; /* few different capacities, few measuring passes */
+    plan->gradients = gradients;
+    size_t truths = ((size_t)plan->truths * 5 + 1) * sizeof(float), sizes = 4 * sizeof(int32_t);
+    TRY(session_host_reserve(session,
+                             sizeof(struct host_losses) + (size_t)count * (truths + sizes)));
+    if (gradients)
+        TRY(param_set_prepare_training(session->detector->params));
+fail:
+    return st;
 }
 
 md_status session_losses(struct session *session, struct step_losses *out,
@@ -79,14 +91,7 @@ md_status session_losses(struct session *session, struct step_losses *out,
     struct pass pass = {.images = images, .truth = truth, .values = values, .update = update};
     if (count < 1)
         return ERROR(MD_EINVAL, "a training batch needs at least one image");
-    TRY(session_plan_images(&plan, images, count));
-    plan.gradients = update != NULL;
-    plan_truth(&plan, truth);
-    size_t truths = ((size_t)plan.truths * 5 + 1) * sizeof(float), sizes = 4 * sizeof(int32_t);
-    TRY(session_host_reserve(session,
-                             sizeof(struct host_losses) + (size_t)count * (truths + sizes)));
-    if (update)
-        TRY(param_set_prepare_training(session->detector->params));
+    TRY(plan_losses(session, &plan, images, truth, count, update != NULL));
     double start = clock_seconds();
     TRY(session_run(session, &pass, &plan));
     struct host_losses *found = session->host;
@@ -97,5 +102,25 @@ md_status session_losses(struct session *session, struct step_losses *out,
 fail:
     /* What is queued still uses memory that may be given back next. */
     (void)session->detector->device->backend->synchronise(session->stream);
+    return st;
+}
+
+md_status session_measure(struct session *session, size_t *bytes,
+                          const struct session_image *images, const struct session_truth *truth,
+                          int count)
+{
+    md_status st = MD_OK;
+    struct pass_plan plan;
+    const struct step_values values = {.seed = 0};
+    const struct session_update nothing = {.kind = 0};
+    struct pass pass = {.images = images, .truth = truth, .values = &values, .update = &nothing};
+    struct workspace *workspace = &session->workspace;
+    TRY(plan_losses(session, &plan, images, truth, count, true));
+    workspace_measure_begin(workspace, session->stream);
+    st = session_run_once(session, &pass, &plan);
+    workspace_measure_abandon(workspace, session->stream);
+    session->reserved = (struct pass_plan){0};
+    *bytes = workspace->peak;
+fail:
     return st;
 }

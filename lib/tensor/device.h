@@ -156,6 +156,8 @@ void   workspace_rewind_far(struct workspace *workspace, size_t mark);
 void   workspace_clear(struct workspace *workspace); /* all is given back, at both ends */
 /* Starts measuring on both, with nothing used. */
 void workspace_measure_begin(struct workspace *workspace, struct stream *stream);
+/* Ends it without taking anything; the peak is workspace->peak. */
+void workspace_measure_abandon(struct workspace *workspace, struct stream *stream);
 /* Ends it, and grows the block to the measured peak if it is smaller (its content is lost). */
 md_status workspace_measure_end(struct workspace *workspace, struct stream *stream);
 

@@ -110,6 +110,12 @@ void workspace_measure_begin(struct workspace *workspace, struct stream *stream)
     workspace->measuring = stream->measuring = true;
 }
 
+void workspace_measure_abandon(struct workspace *workspace, struct stream *stream)
+{
+    workspace->measuring = stream->measuring = false;
+    workspace_clear(workspace);
+}
+
 md_status workspace_measure_end(struct workspace *workspace, struct stream *stream)
 {
     md_status st = MD_OK;

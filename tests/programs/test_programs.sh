@@ -82,6 +82,8 @@ print_twice() {
 expect_ok "md-train: --print-config reads back" print_twice
 expect_output "md-train: --print-config counts the classes of the data" "NUM_CLASSES: 2" \
     "$bin/md-train" --print-config --train toy:2:1 --config tiny
+expect_output "md-train: --fit says how large a batch may be" "images   64 in a batch" \
+    "$bin/md-train" --fit --config tiny --device cpu
 expect_exit "md-train: --print-config of a bad setting" 2 "did you mean SOLVER.BASE_LR" \
     "$bin/md-train" --print-config SOLVER.BASE_LT 1
 
