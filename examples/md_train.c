@@ -26,9 +26,7 @@ static const char help[] =
     "                    .safetensors of an earlier run, or a folder with a last_checkpoint\n"
     "  --overwrite       throw an earlier run in DIR away\n"
     "  --print-config    prints the configuration that would be used as YAML, and ends\n"
-    "  --fit             tells how many images a batch can have in the device's memory, and ends
-    "
-    CLI_COMMON_HELP
+    "  --fit             the largest batch that fits into the device, and ends\n" CLI_COMMON_HELP
     "\nKEY VALUE: settings as in docs/config.md, such as SOLVER.MAX_ITER 300 SOLVER.BASE_LR 0.002.\n"
     "Ctrl-C finishes the step, saves, and exits with 130; --resume goes on from there.\n"
     "Exit codes: 0 done, 1 failure (also: a checkpoint could not be written), 2 bad usage, 3 bad\n"
