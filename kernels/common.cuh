@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "launch.h"
+#include "launch_train.h"
 
 /* Numbers of 16 bits, as they lie in memory. */
 struct cu_bf16 {

@@ -183,7 +183,9 @@ headers() {
             *) alone "$header" c "$CC" -std=c11 -Ilib -D_GNU_SOURCE ;;
         esac
     done
-    [ ! -f kernels/launch.h ] || alone kernels/launch.h c "$CC" -std=c11 -I.
+    for header in $(find kernels -name 'launch*.h' 2> /dev/null | sort); do
+        alone "$header" c "$CC" -std=c11 -I.
+    done
 }
 
 # ---- words -------------------------------------------------------------------

@@ -6,6 +6,7 @@
 #include <cuda_runtime_api.h>
 
 #include "kernels/launch.h"
+#include "kernels/launch_train.h"
 
 /* No case can be run: call SKIP. */
 static inline bool no_device(void)

@@ -10,6 +10,7 @@
 
 #include "backend/cuda/plan.h"
 #include "kernels/launch.h"
+#include "kernels/launch_train.h"
 #include "tensor/ops.h"
 
 struct cuda_device {

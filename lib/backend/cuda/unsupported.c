@@ -72,71 +72,12 @@ md_status cuda_upsample_backward(struct stream *stream, struct tensor *in_grad,
     return no_training("upsample_backward");
 }
 
-md_status cuda_match(struct stream *stream, struct tensor *match, struct tensor *label,
-                     const struct tensor *boxes, const struct tensor *counts,
-                     const struct tensor *gt, const struct tensor *gt_counts,
-                     const struct match_params *params)
-{
-    (void)stream, (void)match, (void)label, (void)boxes, (void)counts, (void)gt, (void)gt_counts;
-    (void)params;
-    return no_training("match");
-}
-
-md_status cuda_sample(struct stream *stream, struct tensor *index, struct tensor *counts,
-                      const struct tensor *label, const struct tensor *step,
-                      const struct sample_params *params)
-{
-    (void)stream, (void)index, (void)counts, (void)label, (void)step, (void)params;
-    return no_training("sample");
-}
-
-md_status cuda_append_boxes(struct stream *stream, struct tensor *out, struct tensor *out_counts,
-                            const struct tensor *a, const struct tensor *a_counts,
-                            const struct tensor *b, const struct tensor *b_counts)
-{
-    (void)stream, (void)out, (void)out_counts, (void)a, (void)a_counts, (void)b, (void)b_counts;
-    return no_training("append_boxes");
-}
-
-md_status cuda_roi_targets(struct stream *stream, struct tensor *rois, struct tensor *classes,
-                           struct tensor *targets, struct tensor *rows,
-                           const struct roi_target_inputs *in)
-{
-    (void)stream, (void)rois, (void)classes, (void)targets, (void)rows, (void)in;
-    return no_training("roi_targets");
-}
-
 md_status cuda_roi_align_backward(struct stream *stream, struct tensor *feature_grads,
                                   const struct tensor *out_grad, const struct tensor *rois,
                                   const struct tensor *rows, const struct roi_align_params *params)
 {
     (void)stream, (void)feature_grads, (void)out_grad, (void)rois, (void)rows, (void)params;
     return no_training("roi_align_backward");
-}
-
-md_status cuda_rpn_loss(struct stream *stream, struct tensor *loss, struct tensor *logits_grad,
-                        struct tensor *deltas_grad, const struct rpn_loss_inputs *in,
-                        const struct rpn_loss_params *params)
-{
-    (void)stream, (void)loss, (void)logits_grad, (void)deltas_grad, (void)in, (void)params;
-    return no_training("rpn_loss");
-}
-
-md_status cuda_softmax_loss(struct stream *stream, struct tensor *loss, struct tensor *grad,
-                            struct tensor *stats, const struct tensor *logits,
-                            const struct tensor *classes, const struct tensor *rows,
-                            const struct tensor *scale)
-{
-    (void)stream, (void)loss, (void)grad, (void)stats, (void)logits, (void)classes, (void)rows;
-    (void)scale;
-    return no_training("softmax_loss");
-}
-
-md_status cuda_box_loss(struct stream *stream, struct tensor *loss, struct tensor *grad,
-                        const struct box_loss_inputs *in, const struct box_loss_params *params)
-{
-    (void)stream, (void)loss, (void)grad, (void)in, (void)params;
-    return no_training("box_loss");
 }
 
 md_status cuda_sgd_step(struct stream *stream, struct tensor *value, struct tensor *momentum,

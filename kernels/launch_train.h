@@ -1,0 +1,106 @@
+/* launch_train.h - the launchers of what training alone needs; their rules are those of launch.h. */
+#ifndef KERNELS_LAUNCH_TRAIN_H
+#define KERNELS_LAUNCH_TRAIN_H
+
+#include "launch.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- targets.cu, sample.cu ----------------------------------------------------------------- */
+
+struct launch_match {
+    int32_t       *match, *label; /* [images, capacity] */
+    const float   *boxes;         /* [images, capacity, 4]; [capacity, 4] when shared_boxes */
+    const int32_t *counts;        /* [images] or NULL */
+    const float   *gt;            /* [images, gt_capacity, 4] */
+    const int32_t *gt_counts;     /* [images] */
+    int64_t        images, capacity, gt_capacity;
+    float          low, high;
+    bool           shared_boxes, low_quality, zero_iou_matches;
+};
+size_t launch_match_scratch(const struct launch_match *match);
+int    launch_match(const struct launch_match *match, void *scratch, launch_stream stream);
+
+struct launch_append {
+    float         *out;        /* [images, a_capacity + b_capacity, 4] */
+    int32_t       *out_counts; /* [images] */
+    const float   *a, *b;      /* [images, a_capacity, 4], [images, b_capacity, 4] */
+    const int32_t *a_counts, *b_counts;
+    int64_t        images, a_capacity, b_capacity;
+};
+int launch_append_boxes(const struct launch_append *append, launch_stream stream);
+
+struct launch_roi_targets {
+    float         *rois, *targets;        /* [images * sampled, 5], [images * sampled, 4] */
+    int32_t       *classes, *rows;        /* [images * sampled], [1] */
+    const float   *boxes, *gt;            /* [images, capacity, 4], [images, gt_capacity, 4] */
+    const int32_t *index, *index_counts;  /* [images, sampled], [images, 2] */
+    const int32_t *match;                 /* [images, capacity] */
+    const int32_t *gt_classes, *gt_counts; /* [images, gt_capacity], [images] */
+    int64_t        images, capacity, gt_capacity, sampled;
+    int            num_classes;
+};
+int launch_roi_targets(const struct launch_roi_targets *targets, launch_stream stream);
+
+struct launch_sample {
+    int32_t        *index, *counts; /* [images, index_capacity], [images, 2] */
+    const int32_t  *label;          /* [images, capacity] */
+    const uint64_t *numbers;        /* seed, index of the first image */
+    uint64_t        stream;
+    int64_t         images, capacity, index_capacity, size, max_foreground;
+    int             image_step;
+};
+size_t launch_sample_scratch(const struct launch_sample *sample);
+int    launch_sample(const struct launch_sample *sample, void *scratch, launch_stream stream);
+
+/* ---- losses.cu ----------------------------------------------------------------------------- */
+
+struct launch_rpn_loss {
+    float         *loss;                      /* [2] */
+    void          *logits_grad, *deltas_grad; /* slabs [images * total], ... x 4, of `type`; or NULL */
+    const float   *logits, *deltas, *anchors; /* slabs; [total, 4] */
+    const int32_t *index, *index_counts;      /* [images, sampled], [images, 2] */
+    const int32_t *match;                     /* [images, total] */
+    const float   *gt;                        /* [images, gt_capacity, 4] */
+    const float   *scale;                     /* of gradients, [1], or NULL */
+    int64_t        images, sampled, total, gt_capacity;
+    int            levels;
+    int64_t        first[LAUNCH_MAX_LEVELS], level_count[LAUNCH_MAX_LEVELS];
+    float          weights[4], smooth_l1_beta, class_scale, box_scale;
+    enum launch_type type;
+};
+int launch_rpn_loss(const struct launch_rpn_loss *loss, launch_stream stream);
+
+struct launch_box_loss {
+    float         *loss;            /* [1] */
+    void          *grad;            /* like deltas, of `type`, or NULL */
+    const float   *deltas;          /* [capacity, 4 * num_classes], or 4 when class_agnostic */
+    const float   *rois, *targets;  /* [capacity, 5], [capacity, 4] */
+    const int32_t *classes, *rows;  /* [capacity]; [1] or NULL */
+    const float   *scale;           /* of gradients, [1], or NULL */
+    int64_t        capacity;
+    int            num_classes;
+    bool           class_agnostic;
+    float          weights[4], smooth_l1_beta, loss_scale;
+    enum launch_type type;
+};
+int launch_box_loss(const struct launch_box_loss *loss, launch_stream stream);
+
+struct launch_softmax_loss {
+    float         *loss, *stats;   /* [1], [4] */
+    void          *grad;           /* like logits, of `type`, or NULL */
+    const float   *logits;         /* [capacity, classes] */
+    const int32_t *wanted, *rows;  /* [capacity]; [1] or NULL */
+    const float   *scale;          /* of gradients, [1], or NULL */
+    int64_t        capacity, classes;
+    enum launch_type type;
+};
+size_t launch_softmax_loss_scratch(int64_t capacity);
+int    launch_softmax_loss(const struct launch_softmax_loss *loss, void *scratch, launch_stream stream);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
