@@ -3,36 +3,37 @@
  * Mapping: a thread takes 16 bytes at a time where the addresses allow it (`count` values, VECTOR of
  * them), single values in the tail, in a loop over the grid. Bound by the memory's bandwidth. Twin:
  * lib/backend/ref/elementwise.c. Sums are made in 32 bits and rounded once. */
-#include "common.cuh"
+#include "elementwise.cuh"
 
-enum { THREADS = 256, BLOCKS = 2048 };
+enum { THREADS = ELEMENTWISE_THREADS };
 
 /* ---- kernels ------------------------------------------------------------------------------- */
 
-template <typename T, int VECTOR, typename Operation>
-__device__ __forceinline__ void for_each(int64_t count, Operation operation)
+/* A value of type T from the bits of a float, or of a word that stays as it is. */
+template <typename T> __device__ __forceinline__ T from_bits(uint32_t bits)
 {
-    const int64_t first = (int64_t)blockIdx.x * blockDim.x + threadIdx.x;
-    const int64_t step = (int64_t)gridDim.x * blockDim.x;
-    for (int64_t i = first; i < count / VECTOR; i += step)
-        operation(i, true);
-    for (int64_t i = count / VECTOR * VECTOR + first; i < count; i += step)
-        operation(i, false);
+    return cu_from_float<T>(__uint_as_float(bits));
 }
 
-template <int VECTOR>
-static __global__ void __launch_bounds__(THREADS) fill_kernel(uint32_t *out, uint32_t bits, int64_t count)
+template <> __device__ __forceinline__ uint32_t from_bits<uint32_t>(uint32_t bits)
+{
+    return bits;
+}
+
+template <typename T, int VECTOR>
+static __global__ void __launch_bounds__(THREADS) fill_kernel(T *out, uint32_t bits, int64_t count)
 {
     cu_pdl_wait();
-    for_each<uint32_t, VECTOR>(count, [&](int64_t i, bool whole) {
+    const T value = from_bits<T>(bits);
+    for_each<VECTOR>(count, [&](int64_t i, bool whole) {
         if (!whole) {
-            out[i] = bits;
+            out[i] = value;
             return;
         }
-        cu_vector<uint32_t, VECTOR> values;
+        cu_vector<T, VECTOR> values;
         for (int k = 0; k < VECTOR; k++)
-            values.at[k] = bits;
-        reinterpret_cast<cu_vector<uint32_t, VECTOR> *>(out)[i] = values;
+            values.at[k] = value;
+        reinterpret_cast<cu_vector<T, VECTOR> *>(out)[i] = values;
     });
 }
 
@@ -42,7 +43,7 @@ static __global__ void __launch_bounds__(THREADS)
     combine_kernel(T *out, const T *in, float factor, int64_t count)
 {
     cu_pdl_wait();
-    for_each<T, VECTOR>(count, [&](int64_t i, bool whole) {
+    for_each<VECTOR>(count, [&](int64_t i, bool whole) {
         if (!whole) {
             const float value = cu_to_float(out[i]);
             out[i] = cu_from_float<T>(ADDS ? value + cu_to_float(in[i]) : value * factor);
@@ -65,7 +66,7 @@ static __global__ void __launch_bounds__(THREADS) fold_kernel(O *out, const I *i
                                                               int64_t count, int64_t columns)
 {
     cu_pdl_wait();
-    for_each<O, 1>(count, [&](int64_t i, bool) {
+    for_each<1>(count, [&](int64_t i, bool) {
         const float value = cu_to_float(in[i]);
         out[i] = cu_from_float<O>(scale ? value * scale[i / columns] : value);
     });
@@ -73,27 +74,30 @@ static __global__ void __launch_bounds__(THREADS) fold_kernel(O *out, const I *i
 
 /* ---- launchers ----------------------------------------------------------------------------- */
 
-static bool aligned(const void *pointer)
+template <typename T> static int fill(void *out, uint32_t bits, int64_t count, launch_stream stream)
 {
-    return ((uintptr_t)pointer & 15) == 0;
-}
-
-/* Blocks for `count` threads' worth of work. */
-static dim3 blocks_for(int64_t count)
-{
-    const int64_t wanted = cu_ceil_div(count, THREADS);
-    return dim3((unsigned)(wanted < BLOCKS ? wanted : (int64_t)BLOCKS));
+    enum { VECTOR = 16 / sizeof(T) };
+    auto whole = fill_kernel<T, VECTOR>;
+    auto single = fill_kernel<T, 1>;
+    if (count <= 0)
+        return 0;
+    if (elementwise_aligned(out))
+        return CU_LAUNCH(whole, elementwise_blocks(cu_ceil_div(count, VECTOR)), dim3(THREADS), 0, stream,
+                         (T *)out, bits, count);
+    return CU_LAUNCH(single, elementwise_blocks(count), dim3(THREADS), 0, stream, (T *)out, bits, count);
 }
 
 extern "C" int launch_fill(void *out, uint32_t bits, int64_t count, launch_stream stream)
 {
-    if (count <= 0)
-        return 0;
-    uint32_t *words = (uint32_t *)out;
-    if (aligned(out))
-        return CU_LAUNCH(fill_kernel<4>, blocks_for(cu_ceil_div(count, 4)), dim3(THREADS), 0, stream,
-                         words, bits, count);
-    return CU_LAUNCH(fill_kernel<1>, blocks_for(count), dim3(THREADS), 0, stream, words, bits, count);
+    return fill<uint32_t>(out, bits, count, stream);
+}
+
+extern "C" int launch_fill_narrow(void *out, uint32_t bits, enum launch_type type, int64_t count,
+                                  launch_stream stream)
+{
+    if (type == LAUNCH_BF16)
+        return fill<cu_bf16>(out, bits, count, stream);
+    return fill<cu_fp16>(out, bits, count, stream);
 }
 
 template <typename T, bool ADDS>
@@ -106,10 +110,10 @@ static int combine(void *out, const void *in, float factor, int64_t count, launc
         return 0;
     auto whole = combine_kernel<T, VECTOR, ADDS>;
     auto single = combine_kernel<T, 1, ADDS>;
-    if (aligned(out) && aligned(in))
-        return CU_LAUNCH(whole, blocks_for(cu_ceil_div(count, VECTOR)), dim3(THREADS), 0, stream, to,
+    if (elementwise_aligned(out) && elementwise_aligned(in))
+        return CU_LAUNCH(whole, elementwise_blocks(cu_ceil_div(count, VECTOR)), dim3(THREADS), 0, stream, to,
                          from, factor, count);
-    return CU_LAUNCH(single, blocks_for(count), dim3(THREADS), 0, stream, to, from, factor, count);
+    return CU_LAUNCH(single, elementwise_blocks(count), dim3(THREADS), 0, stream, to, from, factor, count);
 }
 
 template <bool ADDS>
@@ -143,8 +147,8 @@ static int fold(void *out, const void *in, const float *scale, int64_t rows, int
     auto kernel = fold_kernel<O, I>;
     if (count <= 0)
         return 0;
-    return CU_LAUNCH(kernel, blocks_for(count), dim3(THREADS), 0, stream, (O *)out, (const I *)in, scale,
-                     count, columns);
+    return CU_LAUNCH(kernel, elementwise_blocks(count), dim3(THREADS), 0, stream, (O *)out, (const I *)in,
+                     scale, count, columns);
 }
 
 extern "C" int launch_fold_weight(void *out, enum launch_type type, const float *value,

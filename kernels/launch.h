@@ -24,6 +24,9 @@ enum launch_type { LAUNCH_F32, LAUNCH_BF16, LAUNCH_F16 };
 
 /* out[i] = bits, of 32-bit words. */
 int launch_fill(void *out, uint32_t bits, int64_t count, launch_stream stream);
+/* out[i] = the float of these bits, of BF16 or F16. */
+int launch_fill_narrow(void *out, uint32_t bits, enum launch_type type, int64_t count,
+                       launch_stream stream);
 int launch_add(void *out, const void *in, int64_t count, enum launch_type type, launch_stream stream);
 int launch_scale(void *out, float factor, int64_t count, enum launch_type type, launch_stream stream);
 int launch_cast(void *out, enum launch_type to, const void *in, enum launch_type from, int64_t count,

@@ -8,6 +8,50 @@
 extern "C" {
 #endif
 
+/* ---- gradients.cu, pool_backward.cu -------------------------------------------------------- */
+
+/* grad[i] = out[i] > 0 ? grad[i] : 0 */
+int launch_relu_backward(void *grad, const void *out, int64_t count, enum launch_type type,
+                         launch_stream stream);
+/* out[i] = out_factor * out[i] + in_factor * in[i]; out_factor 0: without out. */
+int launch_blend(float *out, float out_factor, const float *in, float in_factor, int64_t count,
+                 launch_stream stream);
+/* in_grad += out_grad at each window's first maximum of `in`. */
+int launch_maxpool_backward(void *in_grad, const void *out_grad, const void *in,
+                            const struct launch_pool *pool, enum launch_type type, launch_stream stream);
+/* in_grad += sums of 2x2 of out_grad; `map` is that of in_grad. */
+int launch_upsample_backward(void *in_grad, const void *out_grad, const struct launch_map *map,
+                             enum launch_type type, launch_stream stream);
+
+/* ---- optimizer.cu, reduce.cu --------------------------------------------------------------- */
+
+struct launch_sgd {
+    float         *value, *momentum;
+    const float   *grad;
+    const float   *lr;    /* [1] */
+    const int32_t *apply; /* [1] or NULL */
+    int64_t        count;
+    float          lr_factor, momentum_factor, weight_decay;
+    bool           nesterov, first;
+};
+int launch_sgd_step(const struct launch_sgd *sgd, launch_stream stream);
+/* average[i] = shares[0] * average[i] + shares[1] * in[i] */
+int launch_average(float *average, const float *in, const float *shares, const int32_t *apply,
+                   int64_t count, launch_stream stream);
+int launch_unscale(float *grad, const float *scale, int64_t count, launch_stream stream);
+/* most: what the scale may become at most. */
+int launch_adjust_scale(float *scale, const int32_t *finite, int patience, float most,
+                        launch_stream stream);
+int launch_clip_value(float *grad, float limit, int64_t count, launch_stream stream);
+
+/* Over all values in double, in an order that depends on their number alone. */
+size_t launch_reduce_scratch(void); /* of sum_squares and clip_norm */
+int launch_sum_squares(float *out, const float *in, int64_t count, void *scratch, launch_stream stream);
+int launch_all_finite(int32_t *out, const float *in, int64_t count, launch_stream stream);
+/* order may be infinity. */
+int launch_clip_norm(float *grad, float limit, float order, int64_t count, void *scratch,
+                     launch_stream stream);
+
 /* ---- targets.cu, sample.cu ----------------------------------------------------------------- */
 
 struct launch_match {
