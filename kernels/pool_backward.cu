@@ -58,7 +58,7 @@ __device__ __forceinline__ void add_window(float grad[VECTOR], const vector *out
 }
 
 template <typename T, int VECTOR>
-static __global__ void __launch_bounds__(THREADS)
+static __global__ void __launch_bounds__(THREADS, 4)
     maxpool_backward_kernel(cu_vector<T, VECTOR> *in_grad, const cu_vector<T, VECTOR> *out_grad,
                             const cu_vector<T, VECTOR> *in, struct launch_pool p)
 {
