@@ -19,7 +19,8 @@ static float *read_values(const void *memory, enum launch_type type, int64_t shi
     float *values = malloc((size_t)count * sizeof *values + 1);
     ck_assert(host && values);
     device_read(host, memory, (size_t)(count + shift + GUARD) * bytes, stream);
-    for (size_t i = (size_t)(count + shift) * bytes; i < (size_t)(count + shift + GUARD) * bytes; i++)
+    for (size_t i = (size_t)(count + shift) * bytes; i < (size_t)(count + shift + GUARD) * bytes;
+         i++)
         ck_assert_msg(host[i] == 0xff, "byte %zu behind the end was written", i);
     for (int64_t i = 0; i < count; i++)
         values[i] = conv_get(host, type, i + shift);
@@ -45,7 +46,8 @@ static void check_relu(enum launch_type type, int64_t count, int64_t shift, int6
     struct random random = {.seed = (uint64_t)count, .stream = RANDOM_TEST};
     const size_t bytes = type == LAUNCH_F32 ? 4 : 2;
     cudaStream_t stream = stream_new();
-    float *out = conv_numbers(&random, count, 2, 0.5f), *grad = conv_numbers(&random, count, 100, 0.25f);
+    float *out = conv_numbers(&random, count, 2, 0.5f),
+          *grad = conv_numbers(&random, count, 100, 0.25f);
     for (int64_t i = 0; i < count; i += 5)
         out[i] = i % 2 ? NAN : -0.0f;
     char *grads = upload(grad, type, shift, count), *outs = upload(out, type, out_shift, count);
@@ -82,12 +84,13 @@ START_TEST(blend_is_two_products_and_a_sum)
         const float kept = variant % 2 ? 0 : 0.9f;
         struct random random = {.seed = (uint64_t)count, .stream = RANDOM_TEST};
         cudaStream_t stream = stream_new();
-        float *a = conv_numbers(&random, count, 1000, 0.37f), *b = conv_numbers(&random, count, 9, 1.7f);
+        float *a = conv_numbers(&random, count, 1000, 0.37f),
+              *b = conv_numbers(&random, count, 9, 1.7f);
         for (int64_t i = 0; kept == 0 && i < count; i += 3)
             a[i] = NAN; /* what was there does not count */
         char *out = upload(a, LAUNCH_F32, shift, count), *in = upload(b, LAUNCH_F32, 0, count);
-        check_cuda(launch_blend((float *)(void *)out + shift, kept, (float *)(void *)in, 0.1f, count,
-                                stream));
+        check_cuda(launch_blend((float *)(void *)out + shift, kept, (float *)(void *)in, 0.1f,
+                                count, stream));
         float *found = read_values(out, LAUNCH_F32, shift, count, stream);
         for (int64_t i = 0; i < count; i++) {
             const float product = kept == 0 ? 0 : kept * a[i], added = 0.1f * b[i];
@@ -126,7 +129,6 @@ START_TEST(fill_of_16_bits_rounds_the_value)
 }
 END_TEST
 
-SUITE("kernels/gradients",
-      LOOP(relu_lets_through_where_the_output_is_positive, 0, COUNTS *TYPES),
+SUITE("kernels/gradients", LOOP(relu_lets_through_where_the_output_is_positive, 0, COUNTS *TYPES),
       LOOP(blend_is_two_products_and_a_sum, 0, COUNTS),
       LOOP(fill_of_16_bits_rounds_the_value, 0, COUNTS * 2))

@@ -69,7 +69,8 @@ static void check_loss(struct list_case *list, const char *name, const struct te
 
 struct rpn_case {
     struct list_case list;
-    struct tensor logits, deltas, anchors, index, counts, match, gt, scale, loss, logits_grad, deltas_grad;
+    struct tensor logits, deltas, anchors, index, counts, match, gt, scale, loss, logits_grad,
+        deltas_grad;
     struct level_layout layout;
     struct rpn_loss_params params;
     struct launch_rpn_loss launch;
@@ -99,13 +100,15 @@ static void rpn_inputs(struct rpn_case *c, int64_t sampled, bool hostile)
     }
 }
 
-static void rpn_open(struct rpn_case *c, const struct level_layout *layout, int64_t sampled, int variant)
+static void rpn_open(struct rpn_case *c, const struct level_layout *layout, int64_t sampled,
+                     int variant)
 {
     list_case_open(&c->list);
     struct lab *lab = &c->list.lab;
     c->layout = *layout;
     rpn_inputs(c, sampled, variant % 3 == 2);
-    c->params = (struct rpn_loss_params){{1, 2, 3, 4}, variant % 2 ? 0.5f : 0, 1.f / 768, 2.f / 768};
+    c->params =
+        (struct rpn_loss_params){{1, 2, 3, 4}, variant % 2 ? 0.5f : 0, 1.f / 768, 2.f / 768};
     c->loss = lab_f32(lab, SHAPE(2), NULL);
     c->logits_grad = lab_f32(lab, c->logits.shape, NULL);
     c->deltas_grad = lab_f32(lab, c->deltas.shape, NULL);
@@ -134,9 +137,10 @@ static void rpn_open(struct rpn_case *c, const struct level_layout *layout, int6
 
 static void rpn_check(struct rpn_case *c, enum launch_type type, bool wanted)
 {
-    const struct rpn_loss_inputs in = {&c->logits, &c->deltas, &c->anchors, &c->index, &c->counts,
-                                       &c->match,  &c->gt,     c->launch.scale ? &c->scale : NULL,
-                                       &c->layout};
+    const struct rpn_loss_inputs in = {
+        &c->logits, &c->deltas, &c->anchors, &c->index,
+        &c->counts, &c->match,  &c->gt,      c->launch.scale ? &c->scale : NULL,
+        &c->layout};
     c->launch.type = type;
     if (wanted) {
         c->launch.logits_grad = gradient_output(&c->list, &c->logits, type);
@@ -154,9 +158,10 @@ static void rpn_check(struct rpn_case *c, enum launch_type type, bool wanted)
 }
 
 /* Anchors of one image are odd and even in number, samples fewer and more than a block's threads. */
-static const struct level_layout layouts[] = {{1, {5}, {0}, 5},
-                                              {3, {601, 150, 40}, {0, 601, 751}, 791},
-                                              {5, {900, 1, 0, 99, 6}, {0, 900, 901, 901, 1000}, 1006}};
+static const struct level_layout layouts[] = {
+    {1, {5}, {0}, 5},
+    {3, {601, 150, 40}, {0, 601, 751}, 791},
+    {5, {900, 1, 0, 99, 6}, {0, 900, 901, 901, 1000}, 1006}};
 
 START_TEST(rpn_loss_is_the_twins)
 {
@@ -272,9 +277,12 @@ static void check_box_loss(int64_t cap, int k, int32_t rows, int variant)
         launch.rows = list_case_input(&list, &count);
     if (variant % 3 == 1)
         launch.scale = list_case_input(&list, &scale);
-    const struct box_loss_inputs in = {&deltas,  &rois,
-                                       &targets, &classes,
-                                       rows >= 0 ? &count : NULL, launch.scale ? &scale : NULL};
+    const struct box_loss_inputs in = {&deltas,
+                                       &rois,
+                                       &targets,
+                                       &classes,
+                                       rows >= 0 ? &count : NULL,
+                                       launch.scale ? &scale : NULL};
     LAB_OK(op_box_loss(lab->stream, &loss, &grad, &in, &params));
     check_cuda(launch_box_loss(&launch, list.stream));
     check_loss(&list, "box loss", &loss, launch.loss);

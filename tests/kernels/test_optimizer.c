@@ -113,7 +113,8 @@ START_TEST(averages_clips_and_scales_are_the_twins)
                       in = lab_normal(lab, &random, SHAPE(counts[_i]), 1),
                       valued = lab_normal(lab, &random, SHAPE(counts[_i]), 1),
                       scaled = lab_normal(lab, &random, SHAPE(counts[_i]), 1);
-        struct tensor step = step_tensor(lab, 1), scale = lab_f32(lab, SHAPE(2), (float[]){8192, 5});
+        struct tensor step = step_tensor(lab, 1),
+                      scale = lab_f32(lab, SHAPE(2), (float[]){8192, 5});
         struct tensor apply = lab_i32(lab, SHAPE(1), (int32_t[]){shift != 1});
         lab_spoil(lab, &random, &valued, 6);
         float *averages = shifted(&list, &average, shift), *values = shifted(&list, &valued, shift);
@@ -123,8 +124,7 @@ START_TEST(averages_clips_and_scales_are_the_twins)
         check_cuda(launch_average(averages, list_case_input(&list, &in), shares,
                                   list_case_input(&list, &apply), counts[_i], list.stream));
         check_cuda(launch_clip_value(values, 0.5f, counts[_i], list.stream));
-        check_cuda(
-            launch_unscale(grads, list_case_input(&list, &scale), counts[_i], list.stream));
+        check_cuda(launch_unscale(grads, list_case_input(&list, &scale), counts[_i], list.stream));
         LAB_OK(op_average(lab->stream, &average, &in, &step, &apply));
         LAB_OK(op_clip_value(lab->stream, &valued, 0.5f));
         LAB_OK(op_unscale(lab->stream, &scaled, &scale));
@@ -139,7 +139,8 @@ END_TEST
 /* Halved, held at 1, counted, doubled, held at the most. */
 START_TEST(the_scale_follows_what_was_finite)
 {
-    static const float scales[][2] = {{65536, 3}, {1, 9}, {1024, 3}, {1024, 4}, {OPS_MOST_SCALE, 4}};
+    static const float scales[][2] = {
+        {65536, 3}, {1, 9}, {1024, 3}, {1024, 4}, {OPS_MOST_SCALE, 4}};
     if (no_device())
         SKIP("no device");
     for (int32_t finite = 0; finite < 2; finite++) {

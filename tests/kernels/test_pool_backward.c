@@ -9,23 +9,24 @@ struct pool_case {
 
 /* Windows that overlap, touch and leave gaps; 16 bytes of channels and not. */
 static const struct pool_case pools[] = {
-    {1, 1, 1, 1, 1, 1, 0},  {1, 9, 12, 64, 3, 2, 1}, {2, 7, 5, 8, 3, 2, 1},   {1, 6, 6, 4, 2, 2, 0},
-    {3, 5, 9, 7, 3, 1, 1},  {1, 13, 4, 12, 5, 3, 2}, {1, 8, 3, 24, 1, 2, 0},  {2, 1, 17, 16, 3, 2, 1},
-    {1, 9, 9, 520, 2, 4, 0}, {0, 4, 4, 8, 3, 2, 1},  {1, 4, 4, 0, 3, 2, 1},
+    {1, 1, 1, 1, 1, 1, 0},  {1, 9, 12, 64, 3, 2, 1}, {2, 7, 5, 8, 3, 2, 1},
+    {1, 6, 6, 4, 2, 2, 0},  {3, 5, 9, 7, 3, 1, 1},   {1, 13, 4, 12, 5, 3, 2},
+    {1, 8, 3, 24, 1, 2, 0}, {2, 1, 17, 16, 3, 2, 1}, {1, 9, 9, 520, 2, 4, 0},
+    {0, 4, 4, 8, 3, 2, 1},  {1, 4, 4, 0, 3, 2, 1},
 };
 enum { POOLS = sizeof pools / sizeof pools[0], TYPES = 3 };
 
-static void check_equal(const void *memory, enum launch_type type, int64_t shift, const float *expected,
-                        int64_t count, cudaStream_t stream)
+static void check_equal(const void *memory, enum launch_type type, int64_t shift,
+                        const float *expected, int64_t count, cudaStream_t stream)
 {
     char *found = malloc((size_t)(count + shift) * 4 + 1);
     ck_assert_ptr_nonnull(found);
     device_read(found, memory, (size_t)(count + shift) * (type == LAUNCH_F32 ? 4 : 2), stream);
     check_cuda((int)cudaStreamDestroy(stream));
     for (int64_t i = 0; i < count; i++)
-        ck_assert_msg(conv_get(found, type, i + shift) == expected[i], "[%lld] of %lld is %g, not %g",
-                      (long long)i, (long long)count, (double)conv_get(found, type, i + shift),
-                      (double)expected[i]);
+        ck_assert_msg(conv_get(found, type, i + shift) == expected[i],
+                      "[%lld] of %lld is %g, not %g", (long long)i, (long long)count,
+                      (double)conv_get(found, type, i + shift), (double)expected[i]);
     free(found);
 }
 
@@ -56,7 +57,8 @@ static void check_maxpool(const struct pool_case *p, enum launch_type type, int6
     const int64_t out_count = (int64_t)p->n * out_h * out_w * p->c;
     const int64_t count = (int64_t)p->n * p->h * p->w * p->c;
     cudaStream_t stream = stream_new();
-    float *in = conv_numbers(&random, count, 1, 1), *out_grad = conv_numbers(&random, out_count, 9, 1);
+    float *in = conv_numbers(&random, count, 1, 1),
+          *out_grad = conv_numbers(&random, out_count, 9, 1);
     float *grad = conv_numbers(&random, count + shift, 9, 1);
     const struct launch_pool pool = {p->n,  p->c,      p->h,      p->w,  out_h,
                                      out_w, p->kernel, p->stride, p->pad};
@@ -97,7 +99,8 @@ static void check_upsample(int n, int h, int w, int c, enum launch_type type, in
     void *outs = conv_upload(out_grad, type, 4 * count);
     char *grads = conv_upload(grad, type, count + shift);
     for (int64_t i = 0; i < 4 * count; i++) {
-        const int64_t x = i / c % (2 * w), y = i / c / (2 * w) % (2 * h), image = i / c / (2 * w) / (2 * h);
+        const int64_t x = i / c % (2 * w), y = i / c / (2 * w) % (2 * h),
+                      image = i / c / (2 * w) / (2 * h);
         grad[shift + ((image * h + y / 2) * w + x / 2) * c + i % c] += out_grad[i];
     }
     check_cuda(launch_upsample_backward(grads + shift * bytes, outs, &map, type, stream));
@@ -110,7 +113,7 @@ static void check_upsample(int n, int h, int w, int c, enum launch_type type, in
 
 START_TEST(upsample_sums_two_by_two)
 {
-    static const int shapes[][4] = {{0, 3, 3, 8}, {1, 1, 1, 1},  {2, 5, 7, 64},
+    static const int shapes[][4] = {{0, 3, 3, 8}, {1, 1, 1, 1},   {2, 5, 7, 64},
                                     {3, 2, 9, 7}, {1, 13, 3, 12}, {1, 2, 2, 2056}};
     if (no_device())
         SKIP("no device");

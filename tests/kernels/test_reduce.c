@@ -113,7 +113,8 @@ static void check_clip(struct tensor *grad, struct list_case *list, float limit,
         /* The factor in double, rounded to a float: a unit of it, and of the product. */
         ck_assert_msg(have == want || (isnan(want) && isnan(have)) ||
                           fabs(have - want) <= 2.4e-7 * fabs(want),
-                      "order %g: [%lld] is %.9g, not %.9g", (double)order, (long long)i, have, want);
+                      "order %g: [%lld] is %.9g, not %.9g", (double)order, (long long)i, have,
+                      want);
     }
     for (int64_t i = 0; i < 4; i++)
         ck_assert(isnan(found[count + shift + i])); /* nothing behind the end was changed */

@@ -12,7 +12,8 @@ struct sample_case {
     void *scratch;
 };
 
-static void sample_open(struct sample_case *c, int64_t m, int64_t capacity, int size, int foreground)
+static void sample_open(struct sample_case *c, int64_t m, int64_t capacity, int size,
+                        int foreground)
 {
     const struct step_numbers numbers = {.seed = 0x123456789abcdefull, .index = 0xfffffffffull};
     list_case_open(&c->list);
@@ -58,11 +59,11 @@ static void sample_check(struct sample_case *c)
 
 /* rows, room, wanted, of them label 1 at most, hundredths of label 1 and 0 */
 static const int samples[][6] = {{0, 0, 0, 0, 50, 50},         {1, 1, 1, 1, 100, 0},
-                               {3, 256, 256, 128, 40, 40},   {1023, 256, 256, 128, 50, 50},
-                               {1024, 64, 64, 16, 100, 0},   {1025, 64, 64, 16, 0, 100},
-                               {1025, 80, 64, 0, 30, 30},    {5000, 512, 512, 128, 1, 98},
-                               {5000, 512, 512, 512, 50, 1}, {5000, 5000, 9000, 4000, 45, 45},
-                               {2049, 100, 7, 3, 0, 0},      {4099, 4099, 4099, 4099, 60, 40}};
+                                 {3, 256, 256, 128, 40, 40},   {1023, 256, 256, 128, 50, 50},
+                                 {1024, 64, 64, 16, 100, 0},   {1025, 64, 64, 16, 0, 100},
+                                 {1025, 80, 64, 0, 30, 30},    {5000, 512, 512, 128, 1, 98},
+                                 {5000, 512, 512, 512, 50, 1}, {5000, 5000, 9000, 4000, 45, 45},
+                                 {2049, 100, 7, 3, 0, 0},      {4099, 4099, 4099, 4099, 60, 40}};
 enum { CASES = sizeof samples / sizeof samples[0] };
 
 START_TEST(samples_are_the_twins)

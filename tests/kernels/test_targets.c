@@ -32,7 +32,8 @@ struct match_case {
     void *scratch;
 };
 
-static void match_open(struct match_case *c, int64_t m, int64_t g, enum filling filling, int variant)
+static void match_open(struct match_case *c, int64_t m, int64_t g, enum filling filling,
+                       int variant)
 {
     struct random random = {.seed = (uint64_t)(1000 * m + 10 * g + variant), .stream = RANDOM_TEST};
     const bool shared = variant % 2;
@@ -49,8 +50,8 @@ static void match_open(struct match_case *c, int64_t m, int64_t g, enum filling 
         memcpy(c->gt_counts.data, (int32_t[]){0, (int32_t)g, (int32_t)g}, IMAGES * 4);
     c->match = lab_i32(lab, SHAPE(IMAGES, m), NULL);
     c->label = lab_i32(lab, SHAPE(IMAGES, m), NULL);
-    c->params = (struct match_params){0.3f, variant % 3 ? 0.7f : 0.3f, variant % 5 != 4,
-                                      variant % 5 < 2};
+    c->params =
+        (struct match_params){0.3f, variant % 3 ? 0.7f : 0.3f, variant % 5 != 4, variant % 5 < 2};
     c->launch = (struct launch_match){.match = list_case_output(&c->list, &c->match),
                                       .label = list_case_output(&c->list, &c->label),
                                       .boxes = list_case_input(&c->list, &c->boxes),
@@ -80,8 +81,8 @@ static void match_check(struct match_case *c, bool counted)
 }
 
 /* Boxes around a block's width, truths around a tile's. */
-static const int64_t sizes[][2] = {{0, 3},   {1, 1},     {31, 0},    {255, 7},
-                                   {256, 2}, {257, 127}, {600, 128}, {300, 129}, {70, 300}};
+static const int64_t sizes[][2] = {{0, 3},     {1, 1},     {31, 0},    {255, 7}, {256, 2},
+                                   {257, 127}, {600, 128}, {300, 129}, {70, 300}};
 enum { SIZES = sizeof sizes / sizeof sizes[0], VARIANTS = 10 };
 
 START_TEST(match_is_the_twins)
