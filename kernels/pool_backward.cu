@@ -1,34 +1,20 @@
 /* pool_backward.cu - gradients of max-pooling and of nearest upsampling by two.
  *
- * Mapping: a thread gathers for one vector of up to 16 bytes of channels of one input pixel, so nothing
- * is added atomically and the order of additions is that of lib/backend/ref/pool.c. For pooling it looks
- * for the maximum of each of the at most ceil(kernel / stride)^2 windows that hold the pixel; those reads
- * come from the caches. Bound by the memory's bandwidth. Sums are made in 32 bits and rounded once. */
-#include "common.cuh"
-
-enum { THREADS = 256, BLOCKS = 4096 };
+ * Mapping: a thread gathers for one vector of up to 16 bytes of channels of one input pixel
+ * (pixels.cuh), so nothing is added atomically and the order of additions is that of
+ * lib/backend/ref/pool.c. For pooling it looks for the maximum of each of the at most
+ * ceil(kernel / stride)^2 windows that hold the pixel; those reads come from the caches. Bound by the
+ * memory's bandwidth. Sums are made in 32 bits and rounded once. */
+#include "pixels.cuh"
 
 /* ---- kernels ------------------------------------------------------------------------------- */
-
-/* Place of a thread's vector: pixel (x, y) of an image, and which vector of its channels. */
-struct place {
-    int64_t image, group;
-    int x, y;
-};
-
-__device__ __forceinline__ struct place place_of(int64_t i, int64_t groups, int height, int width)
-{
-    const int64_t pixel = i / groups;
-    return {pixel / width / height, i % groups, (int)(pixel % width), (int)(pixel / width % height)};
-}
 
 /* grad += out_grad of window (wx, wy) for the channels whose first maximum is at (x, y). */
 template <int VECTOR, typename vector>
 __device__ __forceinline__ void add_window(float grad[VECTOR], const vector *out_grad, const vector *in,
-                                           const struct launch_pool &p, const struct place &at, int wx,
-                                           int wy)
+                                           const struct launch_pool &p, const pixel &at, int wx, int wy)
 {
-    const int64_t groups = p.channels / VECTOR;
+    const int groups = (int)(p.channels / VECTOR);
     const int top = wy * p.stride - p.pad, left = wx * p.stride - p.pad;
     float best[VECTOR];
     uint32_t mine = 0; /* bits of channels */
@@ -50,32 +36,28 @@ __device__ __forceinline__ void add_window(float grad[VECTOR], const vector *out
         }
     if (mine == 0)
         return;
-    const vector added =
-        out_grad[((at.image * p.out_height + wy) * p.out_width + wx) * groups + at.group];
+    const vector added = out_grad[((at.image * p.out_height + wy) * p.out_width + wx) * groups + at.group];
     for (int k = 0; k < VECTOR; k++)
         if (mine >> k & 1u)
             grad[k] += cu_to_float(added.at[k]);
 }
 
+/* The 2: compilers that make room for more blocks spill registers. */
 template <typename T, int VECTOR>
-static __global__ void __launch_bounds__(THREADS, 4)
+static __global__ void __launch_bounds__(PIXEL_THREADS, 2)
     maxpool_backward_kernel(cu_vector<T, VECTOR> *in_grad, const cu_vector<T, VECTOR> *out_grad,
                             const cu_vector<T, VECTOR> *in, struct launch_pool p)
 {
     cu_pdl_wait();
-    const int64_t groups = p.channels / VECTOR;
-    const int64_t count = p.images * p.height * p.width * groups;
-    const int64_t step = (int64_t)gridDim.x * THREADS;
-    for (int64_t i = (int64_t)blockIdx.x * THREADS + threadIdx.x; i < count; i += step) {
-        const struct place at = place_of(i, groups, p.height, p.width);
+    for_each_pixel(p.images, p.height, p.width, (int)(p.channels / VECTOR), [&](const pixel &at) {
         /* Windows w with w * stride - pad <= y < w * stride - pad + kernel. */
         const int first_y = max((at.y + p.pad - p.kernel + p.stride) / p.stride, 0);
         const int first_x = max((at.x + p.pad - p.kernel + p.stride) / p.stride, 0);
         const int last_y = min((at.y + p.pad) / p.stride, p.out_height - 1);
         const int last_x = min((at.x + p.pad) / p.stride, p.out_width - 1);
         if (first_y > last_y || first_x > last_x)
-            continue;
-        cu_vector<T, VECTOR> values = in_grad[i];
+            return;
+        cu_vector<T, VECTOR> values = in_grad[at.index];
         float grad[VECTOR];
         for (int k = 0; k < VECTOR; k++)
             grad[k] = cu_to_float(values.at[k]);
@@ -84,56 +66,49 @@ static __global__ void __launch_bounds__(THREADS, 4)
                 add_window<VECTOR>(grad, out_grad, in, p, at, wx, wy);
         for (int k = 0; k < VECTOR; k++)
             values.at[k] = cu_from_float<T>(grad[k]);
-        in_grad[i] = values;
-    }
+        in_grad[at.index] = values;
+    });
 }
 
 template <typename T, int VECTOR>
-static __global__ void __launch_bounds__(THREADS)
+static __global__ void __launch_bounds__(PIXEL_THREADS)
     upsample_backward_kernel(cu_vector<T, VECTOR> *in_grad, const cu_vector<T, VECTOR> *out_grad,
                              struct launch_map map)
 {
     cu_pdl_wait();
-    const int64_t groups = map.channels / VECTOR;
-    const int64_t count = map.images * map.height * map.width * groups;
-    const int64_t step = (int64_t)gridDim.x * THREADS;
-    for (int64_t i = (int64_t)blockIdx.x * THREADS + threadIdx.x; i < count; i += step) {
-        const struct place at = place_of(i, groups, map.height, map.width);
-        cu_vector<T, VECTOR> values = in_grad[i];
+    const int groups = (int)(map.channels / VECTOR);
+    for_each_pixel(map.images, map.height, map.width, groups, [&](const pixel &at) {
+        cu_vector<T, VECTOR> values = in_grad[at.index];
         float grad[VECTOR];
         for (int k = 0; k < VECTOR; k++)
             grad[k] = cu_to_float(values.at[k]);
         for (int quarter = 0; quarter < 4; quarter++) {
-            const int64_t y = 2 * (int64_t)at.y + quarter / 2, x = 2 * (int64_t)at.x + quarter % 2;
-            const cu_vector<T, VECTOR> added =
-                out_grad[((at.image * 2 * map.height + y) * 2 * map.width + x) * groups + at.group];
+            const int64_t y = at.image * 2 * map.height + 2 * at.y + quarter / 2;
+            const int64_t place = y * 2 * map.width + 2 * at.x + quarter % 2;
+            const cu_vector<T, VECTOR> added = out_grad[place * groups + at.group];
             for (int k = 0; k < VECTOR; k++)
                 grad[k] += cu_to_float(added.at[k]);
         }
         for (int k = 0; k < VECTOR; k++)
             values.at[k] = cu_from_float<T>(grad[k]);
-        in_grad[i] = values;
-    }
+        in_grad[at.index] = values;
+    });
 }
 
 /* ---- launchers ----------------------------------------------------------------------------- */
-
-static dim3 blocks_for(int64_t count)
-{
-    const int64_t wanted = cu_ceil_div(count, THREADS);
-    return dim3((unsigned)(wanted < BLOCKS ? wanted : (int64_t)BLOCKS));
-}
 
 template <typename T, int VECTOR>
 static int maxpool_backward(void *in_grad, const void *out_grad, const void *in,
                             const struct launch_pool *p, launch_stream stream)
 {
     typedef cu_vector<T, VECTOR> vector;
-    const int64_t count = p->images * p->height * p->width * (p->channels / VECTOR);
     auto kernel = maxpool_backward_kernel<T, VECTOR>;
-    if (count <= 0)
+    dim3 grid;
+    if (!pixels_grid(&grid, p->images, p->height, p->width, p->channels / VECTOR))
+        return cudaErrorInvalidValue;
+    if (grid.x == 0 || grid.y == 0)
         return 0;
-    return CU_LAUNCH(kernel, blocks_for(count), dim3(THREADS), 0, stream, (vector *)in_grad,
+    return CU_LAUNCH(kernel, grid, dim3(PIXEL_THREADS), 0, stream, (vector *)in_grad,
                      (const vector *)out_grad, (const vector *)in, *p);
 }
 
@@ -164,11 +139,13 @@ static int upsample_backward(void *in_grad, const void *out_grad, const struct l
                              launch_stream stream)
 {
     typedef cu_vector<T, VECTOR> vector;
-    const int64_t count = map->images * map->height * map->width * (map->channels / VECTOR);
     auto kernel = upsample_backward_kernel<T, VECTOR>;
-    if (count <= 0)
+    dim3 grid;
+    if (!pixels_grid(&grid, map->images, map->height, map->width, map->channels / VECTOR))
+        return cudaErrorInvalidValue;
+    if (grid.x == 0 || grid.y == 0)
         return 0;
-    return CU_LAUNCH(kernel, blocks_for(count), dim3(THREADS), 0, stream, (vector *)in_grad,
+    return CU_LAUNCH(kernel, grid, dim3(PIXEL_THREADS), 0, stream, (vector *)in_grad,
                      (const vector *)out_grad, *map);
 }
 

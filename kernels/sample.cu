@@ -63,13 +63,13 @@ static __device__ int sum_before(struct sample_shared *s, int mine, int *total)
 
 /* Rows of label `label` whose key begins with s->prefix, by their next `bits`. */
 static __device__ void count_keys(struct sample_shared *s, const int32_t *labels, const uint32_t *keys,
-                                  int64_t count, int label, int shift, int bits)
+                                  int count, int label, int shift, int bits)
 {
     const uint32_t prefix = s->prefix, known = shift + bits == 32 ? 0 : 0xffffffffu << (shift + bits);
     for (int i = threadIdx.x; i < BINS; i += THREADS)
         s->histogram[i] = 0;
     __syncthreads();
-    for (int64_t i = threadIdx.x; i < count; i += THREADS)
+    for (int i = threadIdx.x; i < count; i += THREADS)
         if (labels[i] == label && (keys[i] & known) == prefix)
             atomicAdd(&s->histogram[keys[i] >> shift & ((1u << bits) - 1)], 1u);
     __syncthreads();
@@ -92,10 +92,10 @@ static __device__ void choose_bin(struct sample_shared *s, int shift)
 }
 
 /* How many rows have the label. */
-static __device__ int count_label(struct sample_shared *s, const int32_t *labels, int64_t count, int label)
+static __device__ int count_label(struct sample_shared *s, const int32_t *labels, int count, int label)
 {
     int mine = 0, total;
-    for (int64_t i = threadIdx.x; i < count; i += THREADS)
+    for (int i = threadIdx.x; i < count; i += THREADS)
         mine += labels[i] == label;
     sum_before(s, mine, &total);
     return total;
@@ -104,14 +104,14 @@ static __device__ int count_label(struct sample_shared *s, const int32_t *labels
 /* The rows of the label that are below the k-th key, and the first `wanted` that equal it, to `out`
  * in order. */
 static __device__ void write_rows(struct sample_shared *s, int32_t *out, const int32_t *labels,
-                                  const uint32_t *keys, int64_t count, int label)
+                                  const uint32_t *keys, int count, int label)
 {
     const uint32_t threshold = s->prefix;
     const int wanted = s->wanted, lane = threadIdx.x & 31, warp = threadIdx.x / 32;
     const unsigned lower = (1u << lane) - 1;
     int less_before = 0, equal_before = 0;
-    for (int64_t first = 0; first < count; first += THREADS) {
-        const int64_t row = first + threadIdx.x;
+    for (int first = 0; first < count; first += THREADS) {
+        const int row = first + (int)threadIdx.x;
         const bool mine = row < count && labels[row] == label;
         const bool less = mine && keys[row] < threshold, equal = mine && keys[row] == threshold;
         if (!__syncthreads_or(less || equal))
@@ -125,6 +125,7 @@ static __device__ void write_rows(struct sample_shared *s, int32_t *out, const i
         __syncthreads();
         int less_rank = less_before + __popc(lesses & lower);
         int equal_rank = equal_before + __popc(equals & lower);
+#pragma unroll 4 /* all 64 sums at once would not fit into the registers */
         for (int w = 0; w < WARPS; w++) {
             less_rank += w < warp ? s->warp_less[w] : 0;
             equal_rank += w < warp ? s->warp_equal[w] : 0;
@@ -132,24 +133,25 @@ static __device__ void write_rows(struct sample_shared *s, int32_t *out, const i
             equal_before += s->warp_equal[w];
         }
         if (less || (equal && equal_rank < wanted))
-            out[less_rank + min(equal_rank, wanted)] = (int32_t)row;
+            out[less_rank + min(equal_rank, wanted)] = row;
     }
 }
 
-/* Blocks 2i and 2i + 1 have image i's labels 1 and 0. */
-static __global__ void __launch_bounds__(THREADS)
+/* Blocks 2i and 2i + 1 have image i's labels 1 and 0. The 1: there are few blocks, and compilers that
+ * make room for a second on a multiprocessor spill registers. */
+static __global__ void __launch_bounds__(THREADS, 1)
     sample_kernel(struct launch_sample p, const uint32_t *all_keys)
 {
     cu_pdl_wait();
     CU_SMEM(sample_shared, s);
     const int64_t image = blockIdx.x / 2;
-    const int label = blockIdx.x % 2 == 0 ? 1 : 0;
+    const int label = blockIdx.x % 2 == 0 ? 1 : 0, count = (int)p.capacity;
     const int32_t *labels = p.label + image * p.capacity;
     const uint32_t *keys = all_keys + image * p.capacity;
     int32_t *out = p.index + image * p.index_capacity;
     const int64_t size = min(p.size, p.index_capacity), quota = min(p.max_foreground, size);
-    const int foreground = (int)min((int64_t)count_label(s, labels, p.capacity, 1), quota);
-    const int all = label == 1 ? 0 : count_label(s, labels, p.capacity, 0);
+    const int foreground = (int)min((int64_t)count_label(s, labels, count, 1), quota);
+    const int all = label == 1 ? 0 : count_label(s, labels, count, 0);
     const int chosen = label == 1 ? foreground : (int)min((int64_t)all, size - foreground);
     out += label == 1 ? 0 : foreground;
     if (threadIdx.x == 0) {
@@ -159,11 +161,11 @@ static __global__ void __launch_bounds__(THREADS)
     }
     __syncthreads();
     for (int shift = 21; chosen > 0 && shift >= 0; shift = shift == 21 ? 10 : shift - 10) {
-        count_keys(s, labels, keys, p.capacity, label, shift, shift > 0 ? 11 : 10);
+        count_keys(s, labels, keys, count, label, shift, shift > 0 ? 11 : 10);
         choose_bin(s, shift);
     }
     if (chosen > 0)
-        write_rows(s, out, labels, keys, p.capacity, label);
+        write_rows(s, out, labels, keys, count, label);
     for (int64_t i = foreground + chosen + threadIdx.x; label == 0 && i < p.index_capacity; i += THREADS)
         p.index[image * p.index_capacity + i] = 0;
 }
