@@ -78,7 +78,8 @@ MD_API md_status md_predictor_times(const md_predictor *predictor, md_predict_ti
  *   receive  waits up to timeout_ms (-1: for ever). MD_AGAIN: none ready in time. MD_END: finished
  *            and drained; so it stays until an image is sent again. A failure belongs to the image
  *            with that tag; the pipeline goes on.
- * Images are computed one by one, so a result does not depend on what waits beside it.
+ * Images are computed one by one, so a result does not depend on what waits beside it. On a CUDA
+ * device two are at work at once, each with memory of its own where there is enough for both.
  * Not to be mixed with md_predict on the same predictor before it is drained: MD_EINVAL. */
 MD_API md_status md_predictor_send(md_predictor *predictor, const md_image *image, void *tag);
 MD_API md_status md_predictor_finish(md_predictor *predictor);

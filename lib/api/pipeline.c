@@ -1,12 +1,15 @@
-/* pipeline.c - send and receive: a ring of images between the caller and one worker thread.
+/* pipeline.c - send and receive: a ring of images between the caller and worker threads.
  *
  *      first                first + count
  *        v                       v
  *   [ done | at work | queued | free ... ]      capacity = queue_depth, indices modulo it
  *
- * The sender fills the slot behind the last one, the worker runs slots in order, the receiver takes
- * the first. A slot is the sender's, then its job's, then the receiver's; only first, count and the
- * flags are shared, under the mutex. */
+ * The sender fills the slot behind the last one, workers begin slots in order, the receiver takes the
+ * first. A slot is the sender's, then its job's, then the receiver's; only first, count and the flags
+ * are shared, under the mutex.
+ *
+ * There is a worker and a lane for each pass that the device likes to have in flight: one computes while
+ * the other's image is uploaded, its detections downloaded and put together. */
 #include <errno.h>
 #include <string.h>
 #include <time.h>
@@ -17,7 +20,7 @@
 #include "image/image.h"
 
 struct slot {
-    md_predictor *predictor;
+    struct pipeline *pipeline;
     struct pool_job job;
     uint8_t *pixels; /* RGB8, kept for the next image */
     size_t capacity; /* bytes */
@@ -31,8 +34,13 @@ struct pipeline {
     struct memory *memory;
     struct pool *pool; /* started with the first image */
     pthread_mutex_t mutex;
-    pthread_cond_t sent; /* an image, or the end */
-    struct slot *slots;  /* [capacity] */
+    pthread_cond_t sent;  /* an image, or the end */
+    pthread_cond_t freed; /* a lane, or all of them */
+    int lanes;            /* that are open */
+    struct lane *idle[MAX_LANES];
+    int idle_count;
+    bool alone;         /* one worker waits for all lanes, or has them */
+    struct slot *slots; /* [capacity] */
     size_t capacity, first, count;
     bool busy;     /* from the first image to the received end */
     bool finished; /* no more images will come */
@@ -40,21 +48,30 @@ struct pipeline {
 
 /* ---- life --------------------------------------------------------------------------------- */
 
-static md_status init_locks(struct pipeline *pipeline)
+static md_status init_conditions(struct pipeline *pipeline)
 {
     pthread_condattr_t attributes;
+    if (pthread_condattr_init(&attributes) != 0)
+        return ERROR(MD_ENOMEM, "the system gives no more condition variables");
+    int code = pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    if (code == 0)
+        code = pthread_cond_init(&pipeline->sent, &attributes);
+    pthread_condattr_destroy(&attributes);
+    if (code == 0 && pthread_cond_init(&pipeline->freed, NULL) != 0) {
+        pthread_cond_destroy(&pipeline->sent);
+        code = -1;
+    }
+    return code == 0 ? MD_OK : ERROR(MD_ENOMEM, "the system gives no more condition variables");
+}
+
+static md_status init_locks(struct pipeline *pipeline)
+{
     if (pthread_mutex_init(&pipeline->mutex, NULL) != 0)
         return ERROR(MD_ENOMEM, "the system gives no more mutexes");
-    if (pthread_condattr_init(&attributes) == 0) {
-        int code = pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-        if (code == 0)
-            code = pthread_cond_init(&pipeline->sent, &attributes);
-        pthread_condattr_destroy(&attributes);
-        if (code == 0)
-            return MD_OK;
-    }
-    pthread_mutex_destroy(&pipeline->mutex);
-    return ERROR(MD_ENOMEM, "the system gives no more condition variables");
+    md_status st = init_conditions(pipeline);
+    if (st < 0)
+        pthread_mutex_destroy(&pipeline->mutex);
+    return st;
 }
 
 md_status pipeline_create(struct pipeline **out, md_predictor *predictor)
@@ -88,6 +105,7 @@ void pipeline_free(struct pipeline *pipeline)
         md_detections_free(pipeline->slots[i].result);
         memory_free(pipeline->memory, pipeline->slots[i].pixels);
     }
+    pthread_cond_destroy(&pipeline->freed);
     pthread_cond_destroy(&pipeline->sent);
     pthread_mutex_destroy(&pipeline->mutex);
     memory_free(pipeline->memory, pipeline->slots);
@@ -102,14 +120,82 @@ bool pipeline_busy(struct pipeline *pipeline)
     return busy;
 }
 
-/* ---- sending ------------------------------------------------------------------------------ */
+/* ---- lanes -------------------------------------------------------------------------------- */
+
+/* More than the first are a matter of speed: where there is no memory for them, it goes without. */
+static md_status start(struct pipeline *pipeline)
+{
+    md_predictor *predictor = pipeline->predictor;
+    const struct device *device = predictor->model->context->device;
+    int wanted = device->backend->lanes > 0 ? device->backend->lanes : 1;
+    wanted = wanted < MAX_LANES ? wanted : MAX_LANES;
+    pipeline->idle_count = 0;
+    for (int i = 0; i < wanted && (size_t)i < pipeline->capacity; i++) {
+        struct lane *lane = &predictor->lanes[i];
+        if (!lane->predictor && lane_open(lane, predictor) < 0)
+            break;
+        pipeline->idle[pipeline->idle_count++] = lane;
+    }
+    pipeline->lanes = pipeline->idle_count;
+    return pool_create(&pipeline->pool, pipeline->memory, pipeline->lanes);
+}
+
+static struct lane *take_lane(struct pipeline *pipeline)
+{
+    pthread_mutex_lock(&pipeline->mutex);
+    while (pipeline->alone || pipeline->idle_count == 0)
+        pthread_cond_wait(&pipeline->freed, &pipeline->mutex);
+    struct lane *lane = pipeline->idle[--pipeline->idle_count];
+    pthread_mutex_unlock(&pipeline->mutex);
+    return lane;
+}
+
+static void give_lane(struct pipeline *pipeline, struct lane *lane)
+{
+    pthread_mutex_lock(&pipeline->mutex);
+    pipeline->idle[pipeline->idle_count++] = lane;
+    pthread_cond_broadcast(&pipeline->freed);
+    pthread_mutex_unlock(&pipeline->mutex);
+}
+
+/* Until the call with false, no other worker has a lane. */
+static void have_all_lanes(struct pipeline *pipeline, bool have)
+{
+    pthread_mutex_lock(&pipeline->mutex);
+    while (have && pipeline->alone)
+        pthread_cond_wait(&pipeline->freed, &pipeline->mutex);
+    pipeline->alone = have;
+    while (have && pipeline->idle_count < pipeline->lanes)
+        pthread_cond_wait(&pipeline->freed, &pipeline->mutex);
+    if (!have)
+        pthread_cond_broadcast(&pipeline->freed);
+    pthread_mutex_unlock(&pipeline->mutex);
+}
+
+/* With all memory that lanes hold given back. */
+static md_status run_alone(struct slot *slot)
+{
+    struct pipeline *pipeline = slot->pipeline;
+    struct lane *lanes = pipeline->predictor->lanes;
+    have_all_lanes(pipeline, true);
+    for (int i = 0; i < pipeline->lanes; i++)
+        session_shrink(lanes[i].session);
+    md_status st = lane_run(&lanes[0], &slot->image, 1, &slot->result);
+    have_all_lanes(pipeline, false);
+    return st;
+}
 
 /* Images one by one: a result must not depend on what happened to wait beside it. */
 static md_status run_slot(void *arg)
 {
     struct slot *slot = arg;
-    return predictor_run(slot->predictor, &slot->image, 1, &slot->result);
+    struct lane *lane = take_lane(slot->pipeline);
+    md_status st = lane_run(lane, &slot->image, 1, &slot->result);
+    give_lane(slot->pipeline, lane);
+    return st == MD_ENOMEM && slot->pipeline->lanes > 1 ? run_alone(slot) : st;
 }
+
+/* ---- sending ------------------------------------------------------------------------------ */
 
 static md_status fill_slot(struct slot *slot, struct pipeline *pipeline, const md_image *image,
                            void *tag)
@@ -128,7 +214,7 @@ static md_status fill_slot(struct slot *slot, struct pipeline *pipeline, const m
     for (int y = 0; y < image->height; y++)
         image_convert_row(slot->pixels + (size_t)y * row, MD_RGB8, image->data + y * image->stride,
                           image->format, image->width);
-    slot->predictor = pipeline->predictor;
+    slot->pipeline = pipeline;
     slot->image = (md_image){.data = slot->pixels,
                              .width = image->width,
                              .height = image->height,
@@ -163,7 +249,7 @@ md_status md_predictor_send(md_predictor *predictor, const md_image *image, void
     if (!slot)
         return MD_AGAIN;
     if (!pipeline->pool)
-        TRY(pool_create(&pipeline->pool, pipeline->memory, 1));
+        TRY(start(pipeline));
     TRY(fill_slot(slot, pipeline, image, tag));
     pool_submit(pipeline->pool, &slot->job);
     pthread_mutex_lock(&pipeline->mutex);

@@ -6,7 +6,6 @@
 #include "core/error.h"
 #include "core/strings.h"
 #include "image/image.h"
-#include "image/resize.h"
 
 /* ---- results ------------------------------------------------------------------------------ */
 
@@ -123,22 +122,6 @@ static md_status take_thresholds(md_predictor *predictor)
     return MD_OK;
 }
 
-static md_status allocate(md_predictor *predictor)
-{
-    md_status st = MD_OK;
-    struct memory *memory = &predictor->model->context->memory;
-    size_t batch = (size_t)predictor->options.max_batch;
-    size_t most = (size_t)predictor->options.max_detections;
-    TRY(memory_zeroed(memory, &predictor->inputs, batch, sizeof *predictor->inputs));
-    TRY(memory_zeroed(memory, &predictor->counts, batch, sizeof *predictor->counts));
-    TRY(memory_alloc(memory, &predictor->found, batch * most, sizeof *predictor->found));
-    TRY(session_create(&predictor->session, predictor->model->detector,
-                       predictor->model->typed.input.bgr));
-    TRY(pipeline_create(&predictor->pipeline, predictor));
-fail:
-    return st;
-}
-
 md_status md_predictor_create(md_predictor **out, md_model *model,
                               const md_predict_options *options)
 {
@@ -159,7 +142,8 @@ md_status md_predictor_create(md_predictor **out, md_model *model,
                                                 .max_detections = read.max_detections};
     if (stored)
         TRY(take_thresholds(predictor));
-    TRY(allocate(predictor));
+    TRY(lane_open(&predictor->lanes[0], predictor));
+    TRY(pipeline_create(&predictor->pipeline, predictor));
     *out = predictor;
     return MD_OK;
 fail:
@@ -174,119 +158,15 @@ void md_predictor_free(md_predictor *predictor)
     md_model *model = predictor->model;
     struct memory *memory = &model->context->memory;
     pipeline_free(predictor->pipeline);
-    session_free(predictor->session);
-    memory_free(memory, predictor->inputs);
-    memory_free(memory, predictor->counts);
-    memory_free(memory, predictor->found);
-    memory_free(memory, predictor->pixels);
+    for (int i = 0; i < MAX_LANES; i++)
+        lane_close(&predictor->lanes[i]);
     memory_free(memory, predictor->results);
     memory_free(memory, predictor->thresholds);
     memory_free(memory, predictor);
     model_release(model);
 }
 
-/* ---- input -------------------------------------------------------------------------------- */
-
-static size_t rgb_bytes(const md_image *image)
-{
-    return (size_t)image->width * (size_t)image->height * 3;
-}
-
-static bool is_packed_rgb(const md_image *image)
-{
-    return image->format == MD_RGB8 && image->stride == (ptrdiff_t)image->width * 3;
-}
-
-static md_status reserve_pixels(md_predictor *predictor, const md_image *images, size_t count)
-{
-    size_t bytes = 0;
-    for (size_t i = 0; i < count; i++)
-        if (!is_packed_rgb(&images[i]))
-            bytes += rgb_bytes(&images[i]);
-    if (bytes <= predictor->pixel_bytes)
-        return MD_OK;
-    struct memory *memory = &predictor->model->context->memory;
-    memory_free(memory, predictor->pixels);
-    predictor->pixels = NULL;
-    predictor->pixel_bytes = 0;
-    md_status st = memory_alloc(memory, &predictor->pixels, bytes, 1);
-    if (st == MD_OK)
-        predictor->pixel_bytes = bytes;
-    return st;
-}
-
-/* The session wants RGB8 without gaps: other images are copied into the predictor's buffer. */
-static md_status prepare_inputs(md_predictor *predictor, const md_image *images, size_t count)
-{
-    md_status st = reserve_pixels(predictor, images, count);
-    uint8_t *copy = predictor->pixels;
-    for (size_t i = 0; i < count && st >= 0; i++) {
-        const md_image *image = &images[i];
-        struct session_image *input = &predictor->inputs[i];
-        *input = (struct session_image){
-            .pixels = image->data, .width = image->width, .height = image->height};
-        resize_shortest_edge(&input->network_height, &input->network_width, image->height,
-                             image->width, predictor->options.min_side,
-                             predictor->options.max_side);
-        if (is_packed_rgb(image))
-            continue;
-        input->pixels = copy;
-        for (int y = 0; y < image->height; y++, copy += (size_t)image->width * 3)
-            image_convert_row(copy, MD_RGB8, image->data + y * image->stride, image->format,
-                              image->width);
-    }
-    return st;
-}
-
 /* ---- prediction --------------------------------------------------------------------------- */
-
-/* Drops what its class does not let pass; returns how many are left, in order. */
-static size_t keep_by_class(struct session_detection *found, size_t count, const float *thresholds)
-{
-    size_t kept = 0;
-    for (size_t i = 0; i < count; i++)
-        if (found[i].score >= thresholds[found[i].class_id])
-            found[kept++] = found[i];
-    return kept;
-}
-
-static md_status make_result(md_predictor *predictor, size_t index, md_detections **out)
-{
-    md_detection *items = NULL;
-    size_t count = (size_t)predictor->counts[index];
-    struct session_detection *found =
-        predictor->found + index * (size_t)predictor->options.max_detections;
-    if (predictor->thresholds)
-        count = keep_by_class(found, count, predictor->thresholds);
-    md_status st = detections_create(out, predictor->model->context, count, &items);
-    for (size_t i = 0; i < count && st >= 0; i++) {
-        const float *box = found[i].box;
-        items[i] =
-            (md_detection){{box[0], box[1], box[2], box[3]}, found[i].score, found[i].class_id};
-    }
-    return st;
-}
-
-/* At most max_batch images. */
-static md_status run_group(md_predictor *predictor, const md_image *images, size_t count,
-                           md_detections **out)
-{
-    md_status st = MD_OK;
-    double start = clock_seconds();
-    TRY(prepare_inputs(predictor, images, count));
-    double prepared = clock_seconds();
-    TRY(session_detect(predictor->session, predictor->found, predictor->counts, predictor->inputs,
-                       (int)count, &predictor->detect));
-    double detected = clock_seconds();
-    for (size_t i = 0; i < count; i++)
-        TRY(make_result(predictor, i, &out[i]));
-    const struct session_times *times = session_times(predictor->session);
-    predictor->times.preprocess += prepared - start + times->preprocess;
-    predictor->times.network += times->network;
-    predictor->times.postprocess += times->postprocess + clock_seconds() - detected;
-fail:
-    return st;
-}
 
 static md_status reserve_results(md_predictor *predictor, size_t count)
 {
@@ -302,18 +182,20 @@ static md_status reserve_results(md_predictor *predictor, size_t count)
     return MD_OK;
 }
 
-md_status predictor_run(md_predictor *predictor, const md_image *images, size_t count,
-                        md_detections **out)
+/* All or none. */
+static md_status predict(md_predictor *predictor, const md_image *images, size_t count,
+                         md_detections **out)
 {
     md_status st = MD_OK;
     size_t batch = (size_t)predictor->options.max_batch;
     size_t reserved = 0;
-    predictor->times = (md_predict_times){0};
+    struct lane *lane = &predictor->lanes[0];
+    lane->times = (md_predict_times){0};
     TRY(reserve_results(predictor, count));
     reserved = count;
     for (size_t first = 0; first < count; first += batch) {
         size_t group = count - first < batch ? count - first : batch;
-        TRY(run_group(predictor, images + first, group, predictor->results + first));
+        TRY(lane_run(lane, images + first, group, predictor->results + first));
     }
     if (count > 0)
         memcpy(out, predictor->results, count * sizeof *out);
@@ -337,7 +219,7 @@ md_status md_predict(md_predictor *predictor, const md_image *images, size_t cou
         TRY(image_check(&images[i], "md_predict"));
     if (pipeline_busy(predictor->pipeline))
         FAIL(MD_EINVAL, "md_predict: the pipeline is not drained; receive until MD_END first");
-    TRY(predictor_run(predictor, images, count, out));
+    TRY(predict(predictor, images, count, out));
 fail:
     return st;
 }
@@ -361,7 +243,7 @@ md_status md_predictor_times(const md_predictor *predictor, md_predict_times *ou
     md_status st = MD_OK;
     TRY(GIVEN(predictor));
     TRY(GIVEN(out));
-    *out = predictor->times;
+    *out = predictor->lanes[0].times;
 fail:
     return st;
 }

@@ -52,6 +52,7 @@ struct backend {
     bool forward_only;      /* the primitives of training are MD_EUNSUPPORTED */
     bool reduced_precision; /* activations may be BF16 or F16, and tf32 true */
     bool fused_stem;        /* in 16 bits conv2d_maxpool_forward is faster than its parts */
+    int  lanes;             /* streams that a sequence of images is best computed on; 0: one */
     int  roi_part;          /* rois that are pooled and classified at once; 0: a few hundred */
     /* Host memory that transfers need not copy first; the allocator's when NULL. */
     md_status (*host_alloc)(struct device *device, void **out, size_t bytes);

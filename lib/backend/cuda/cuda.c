@@ -271,6 +271,7 @@ const struct backend *backend_cuda(void)
         .forward_only = true,
         .reduced_precision = true,
         .fused_stem = true,
+        .lanes = 2,
         .roi_part = ROIS_AT_ONCE,
         .host_alloc = host_alloc,
         .host_free = host_free,
