@@ -8,7 +8,7 @@
 extern "C" {
 #endif
 
-/* ---- gradients.cu, pool_backward.cu -------------------------------------------------------- */
+/* ---- gradients.cu, columns.cu, pool_backward.cu ---------------------------------------------------- */
 
 /* grad[i] = out[i] > 0 ? grad[i] : 0 */
 int launch_relu_backward(void *grad, const void *out, int64_t count, enum launch_type type,
@@ -22,6 +22,21 @@ int launch_maxpool_backward(void *in_grad, const void *out_grad, const void *in,
 /* in_grad += sums of 2x2 of out_grad; `map` is that of in_grad. */
 int launch_upsample_backward(void *in_grad, const void *out_grad, const struct launch_map *map,
                              enum launch_type type, launch_stream stream);
+
+struct launch_accumulate {
+    void        *out;   /* [rows, columns] */
+    const void  *in;    /* likewise */
+    const float *scale; /* [rows] or NULL: ones */
+    int64_t      rows, columns;
+    enum launch_type type, in_type; /* of out; of in: the same, or any where out is F32 */
+};
+/* out[r,c] += scale[r] * in[r,c] */
+int launch_accumulate(const struct launch_accumulate *accumulate, launch_stream stream);
+
+/* out[c] += sum over r of in[r,c], in an order that depends on the sizes alone. */
+size_t launch_column_sum_scratch(int64_t rows, int64_t columns);
+int    launch_column_sum(float *out, const void *in, enum launch_type type, int64_t rows,
+                         int64_t columns, void *scratch, launch_stream stream);
 
 /* ---- optimizer.cu, reduce.cu --------------------------------------------------------------- */
 
@@ -51,6 +66,17 @@ int launch_all_finite(int32_t *out, const float *in, int64_t count, launch_strea
 /* order may be infinity. */
 int launch_clip_norm(float *grad, float limit, float order, int64_t count, void *scratch,
                      launch_stream stream);
+
+/* ---- roi_align_backward.cu ------------------------------------------------------------------ */
+
+struct launch_roi_align_backward {
+    struct launch_roi_align align;             /* without out and features; type: of both below */
+    void                   *grads[LAUNCH_MAX_LEVELS]; /* [images, height, width, channels] */
+    const void             *out_grad;          /* [capacity, pooled, pooled, channels] */
+};
+/* grads += , in an order that depends on the rois alone; pooled is LAUNCH_MAX_POOLED at most. */
+enum { LAUNCH_MAX_POOLED = 64 };
+int launch_roi_align_backward(const struct launch_roi_align_backward *backward, launch_stream stream);
 
 /* ---- targets.cu, sample.cu ----------------------------------------------------------------- */
 

@@ -9,7 +9,7 @@
  * neighbouring cells and rois read the same pixels. Sums are in 32 bits. Twin:
  * lib/backend/ref/roi_align.c; which pixels and weights are the same operations in the same order, the
  * order of the sum is another. */
-#include "boxes.cuh"
+#include "roi_align.cuh"
 
 enum { THREADS = 256, WARPS = THREADS / 32, MOST_PIXELS = 32 };
 
@@ -28,31 +28,7 @@ struct roi_shared {
     struct axis_list lists[1]; /* [2 * pooled]: rows, then columns */
 };
 
-struct placed_roi {
-    int      level, height, width;
-    int64_t  first; /* element of the level's map where the image begins */
-    struct roi_axis x, y;
-};
-
 /* ---- kernels ------------------------------------------------------------------------------- */
-
-static __device__ bool place_roi(struct placed_roi *out, const struct launch_roi_align &a, int64_t row)
-{
-    const int64_t rows = a.rows ? clamp_count(*a.rows, a.capacity) : a.capacity;
-    const float *from = a.rois + 5 * row;
-    if (row >= rows || !(from[0] >= 0 && from[0] < (float)a.images))
-        return false;
-    const float box[4] = {from[1], from[2], from[3], from[4]};
-    const int level = roi_level(box, a.canonical_size, a.canonical_level, a.min_level, a.levels);
-    const float scale = a.scale[level];
-    out->level = level;
-    out->height = a.height[level];
-    out->width = a.width[level];
-    out->first = (int64_t)from[0] * out->height * out->width * a.channels;
-    out->x = roi_axis(box[0], box[2], scale, a.pooled, a.sampling_ratio);
-    out->y = roi_axis(box[1], box[3], scale, a.pooled, a.sampling_ratio);
-    return true;
-}
 
 /* A warp makes the list of cell `cell` of an axis of `size` pixels. */
 static __device__ void make_list(struct axis_list *list, struct roi_axis axis, int cell, int size)

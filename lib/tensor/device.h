@@ -49,7 +49,6 @@ struct backend {
     const char *toolkit;                                       /* "13.0": what it was built with */
     int (*device_count)(void);                                /* NULL: one. Never fails. */
     md_status (*device_query)(md_device_info *out, int index); /* NULL: the host itself */
-    bool forward_only;      /* the primitives of training are MD_EUNSUPPORTED */
     bool reduced_precision; /* activations may be BF16 or F16, and tf32 true */
     bool fused_stem;        /* in 16 bits conv2d_maxpool_forward is faster than its parts */
     int  lanes;             /* streams that a sequence of images is best computed on; 0: one */

@@ -71,7 +71,7 @@ typedef md_status linear_forward_fn(struct stream *stream, struct tensor *out,
 typedef md_status linear_backward_input_fn(struct stream *stream, struct tensor *in_grad,
                                            const struct tensor *out_grad, struct weight *weight,
                                            bool accumulate, const struct tensor *rows);
-/* += ; rows beyond `rows` add nothing. */
+/* += ; beyond `rows` out_grad is zero and `in` finite, so that backends may add those rows too. */
 typedef md_status linear_backward_weight_fn(struct stream *stream, struct tensor *weight_grad,
                                             struct tensor *bias_grad, const struct tensor *in,
                                             const struct tensor *out_grad,

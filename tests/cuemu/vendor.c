@@ -1,8 +1,8 @@
 /* vendor.c - the vendor's engines on the emulated device: the cpu backend, on fp32 copies.
  *
  * Two engines for each problem, so that there is a choice: one takes the bias in fp32, the other
- * rounded to the type of the input, as the vendor's do. Products are fp32 sums of the rounded
- * factors; the result is rounded once. A run is a host function in the stream's order. Memory here
+ * rounded to the type of the input, as the vendor's do, and leaves it to the caller to add a gradient
+ * to what there is. Products are fp32 sums of the rounded factors; the result is rounded once. A run is a host function in the stream's order. Memory here
  * is the system's own: the library's may be made to fail, but a host function cannot. */
 #include "backend/cuda/vendor.h"
 
@@ -107,10 +107,15 @@ static md_status make_plan(struct vendor *vendor, struct vendor_plan **out, int 
 {
     md_status st = MD_OK;
     struct emulated_plan *plan = NULL;
+    const bool gradient = problem->flags & CONV_GRADIENTS;
     TRY(memory_zeroed(vendor->memory, &plan, 1, sizeof *plan));
-    plan->base = (struct vendor_plan){.engine = ENGINE_NAMES[engine],
-                                      .workspace = (size_t)engine * 1024,
-                                      .narrow_bias = engine == 1 && problem->in != TENSOR_F32};
+    plan->base =
+        (struct vendor_plan){.engine = ENGINE_NAMES[engine],
+                             .workspace = (size_t)engine * 1024,
+                             .adds = gradient && engine == 0 && (problem->flags & CONV_RESIDUAL)};
+    plan->base.narrow_bias = engine == 1 && problem->in != TENSOR_F32 && !gradient;
+    plan->base.narrow_out =
+        engine == 1 && problem->in != TENSOR_F32 && (problem->flags & CONV_FILTER) != 0;
     plan->engine = engine;
     plan->problem = *problem;
     *out = &plan->base;
@@ -226,6 +231,46 @@ static void solve(struct vendor *vendor, const struct emulated_plan *plan,
     memory_free(&vendor->own, out.data);
 }
 
+/* result (+ residual) to `out`. */
+static void write_gradient(const struct emulated_plan *plan, const struct conv_buffers *buffers,
+                           struct tensor *result)
+{
+    const struct conv_problem *p = &plan->problem;
+    float *values = result->data;
+    for (int64_t i = 0; plan->base.adds && i < tensor_count(result); i++)
+        values[i] += widen(buffers->residual, p->out, i);
+    round_into(buffers->out, plan->base.narrow_out ? p->in : p->out, values, tensor_count(result));
+}
+
+static void solve_gradient(struct vendor *vendor, const struct emulated_plan *plan,
+                           const struct conv_buffers *buffers)
+{
+    const struct conv_problem *p = &plan->problem;
+    const struct conv_geometry geometry = {p->stride, p->pad, p->groups};
+    const bool filter = p->flags & CONV_FILTER;
+    const uint64_t version = 1;
+    const struct shape x = SHAPE(p->n, p->h, p->w, p->c),
+                       w = SHAPE(p->o, p->kh, p->kw, p->c / p->groups),
+                       y = SHAPE(p->n, conv_problem_height(p), conv_problem_width(p), p->o);
+    struct tensor out_grad = copy_of(vendor, filter ? buffers->weight : buffers->in, p->in, y);
+    struct tensor other =
+        copy_of(vendor, filter ? buffers->in : buffers->weight, p->in, filter ? x : w);
+    struct tensor result = {NULL, TENSOR_F32, filter ? w : x};
+    must(memory_zeroed(&vendor->own, &result.data, (size_t)tensor_count(&result), sizeof(float)));
+    struct weight weight = {.value = filter ? result : other, .version = &version};
+    if (filter)
+        must(op_conv2d_backward_weight(vendor->stream, &result, NULL, &other, &out_grad, &weight,
+                                       geometry));
+    else
+        must(
+            op_conv2d_backward_input(vendor->stream, &result, &out_grad, &weight, geometry, false));
+    write_gradient(plan, buffers, &result);
+    op_weight_release(vendor->host, &weight);
+    memory_free(&vendor->own, out_grad.data);
+    memory_free(&vendor->own, other.data);
+    memory_free(&vendor->own, result.data);
+}
+
 static void forget(struct job *job)
 {
     struct job **place = &job->vendor->jobs;
@@ -240,7 +285,10 @@ static void run_job(void *user)
     struct job *job = user;
     struct vendor *vendor = job->vendor;
     pthread_mutex_lock(&vendor->lock);
-    solve(vendor, &job->plan, &job->buffers);
+    if (job->plan.problem.flags & CONV_GRADIENTS)
+        solve_gradient(vendor, &job->plan, &job->buffers);
+    else
+        solve(vendor, &job->plan, &job->buffers);
     if (!job->recorded)
         forget(job);
     pthread_mutex_unlock(&vendor->lock);

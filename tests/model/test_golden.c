@@ -439,19 +439,15 @@ START_TEST(r50_on_ref)
 END_TEST
 
 /* The emulated device, or a real one. */
-START_TEST(detection_on_cuda)
+START_TEST(all_on_cuda)
 {
-    static struct bench b;
-    const struct golden *golden = _i ? &golden_x101 : &golden_r50;
     const struct backend *backend;
     int index;
     if (backend_find(&backend, &index, "cuda") < 0)
         SKIP("no device cuda in this build");
-    bench_open(&b, golden->preset, "cuda");
-    check_detection(&b, golden);
-    bench_close(&b);
+    check_all(_i ? &golden_x101 : &golden_r50, "cuda");
 }
 END_TEST
 
 SUITE("model/golden", SLOW(x101_on_cpu, 300), SLOW(r50_on_cpu, 300), SLOW(x101_on_ref, 1200),
-      SLOW(r50_on_ref, 1200), SLOW_LOOP(detection_on_cuda, 0, 2, 600))
+      SLOW(r50_on_ref, 1200), SLOW_LOOP(all_on_cuda, 0, 2, 900))

@@ -27,7 +27,6 @@ struct lab {
     int made_count, read_count;
     struct lab_result results[LAB_MAX_RESULTS];
     int result_count;
-    bool refused; /* a primitive said MD_EUNSUPPORTED */
 };
 
 void lab_open(struct lab *lab, const struct backend *backend);
@@ -66,17 +65,6 @@ struct tensor lab_integers(struct lab *lab, struct random *random, struct shape 
 void lab_spoil(struct lab *lab, struct random *random, struct tensor *t, int every);
 
 void lab_keep(struct lab *lab, const char *name, const struct tensor *t, double tolerance);
-/* What a device that cannot train leaves out: its primitives say MD_EUNSUPPORTED there, and what they
- * would have made is not compared. */
-#define LAB_TRAINS(...)                                                                            \
-    do {                                                                                           \
-        md_status trained = (__VA_ARGS__);                                                         \
-        if (lab->device->backend->forward_only && trained == MD_EUNSUPPORTED)                      \
-            lab->refused = true;                                                                   \
-        else                                                                                       \
-            ck_assert_msg(trained == MD_OK, "%s", error_text());                                   \
-    } while (0)
-void lab_keep_trained(struct lab *lab, const char *name, const struct tensor *t, double tolerance);
 /* Compares what two labs kept; says device, name, index and both numbers. NaN equals NaN. */
 void lab_compare(struct lab *lab, struct lab *expected, const char *what);
 

@@ -6,7 +6,8 @@
 
 const char *conv_problem_text(const struct conv_problem *p, char text[CONV_PROBLEM_TEXT])
 {
-    static const char *const NAMES[] = {" bias", " residual", " relu", " tf32", " in-place"};
+    static const char *const NAMES[] = {" bias",     " residual", " relu",  " tf32",
+                                        " in-place", " data",     " filter"};
     size_t used =
         (size_t)snprintf(text, CONV_PROBLEM_TEXT,
                          "%s %" PRId64 "x%" PRId64 "x%" PRId64 "x%" PRId64 " -> %s %" PRId64

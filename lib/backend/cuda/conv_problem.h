@@ -1,4 +1,5 @@
-/* conv_problem.h - a convolution by what an engine's choice depends on; a product of matrices is one. */
+/* conv_problem.h - a convolution, or one of its gradients, by what an engine's choice depends on; a
+ * product of matrices is one. */
 #ifndef BACKEND_CUDA_CONV_PROBLEM_H
 #define BACKEND_CUDA_CONV_PROBLEM_H
 
@@ -9,8 +10,12 @@ enum conv_flag {
     CONV_RESIDUAL = 2,
     CONV_RELU = 4,
     CONV_TF32 = 8,     /* fp32 factors may be rounded to TF32 */
-    CONV_IN_PLACE = 16 /* the residual is the output's own memory */
+    CONV_IN_PLACE = 16, /* the residual is the output's own memory, or the result is added to it */
+    CONV_DATA = 32,     /* the gradient of the input; its sizes are those of the convolution */
+    CONV_FILTER = 64    /* that of the weight */
 };
+
+enum { CONV_GRADIENTS = CONV_DATA | CONV_FILTER };
 
 /* Compared and hashed as bytes: no padding. out[r,o] = in[r,i] * w[o,i] is the 1x1 convolution of
  * an image of one row, so linear layers are problems too. */
@@ -18,7 +23,7 @@ struct conv_problem {
     int64_t          n, h, w, c, o; /* h and w of the input */
     int              kh, kw, stride, pad, groups;
     int              alignment; /* bytes: of where in, residual and out begin; at most 64 */
-    enum tensor_type in, out;   /* weights have the type of `in`; a residual that of `out` */
+    enum tensor_type in, out;   /* of what is read and written; a residual has that of `out` */
     uint64_t         flags;
 };
 _Static_assert(sizeof(struct conv_problem) == 6 * 8 + 8 * 4, "padding would be compared");
@@ -39,6 +44,14 @@ static inline int64_t conv_problem_rows(const struct conv_problem *p)
     return p->n * conv_problem_height(p) * conv_problem_width(p);
 }
 
+/* Values of what is written. */
+static inline int64_t conv_problem_results(const struct conv_problem *p)
+{
+    if (p->flags & CONV_FILTER)
+        return p->o * p->kh * p->kw * (p->c / p->groups);
+    return p->flags & CONV_DATA ? p->n * p->h * p->w * p->c : conv_problem_rows(p) * p->o;
+}
+
 /* Is it in [rows, c] times weight [o, c] transposed? */
 static inline bool conv_problem_is_product(const struct conv_problem *p)
 {
@@ -52,9 +65,12 @@ const char *conv_problem_text(const struct conv_problem *problem, char text[CONV
 
 /* Where the operands are, on the device. */
 struct conv_buffers {
-    const void  *in, *weight, *residual; /* residual NULL: none */
-    const float *bias;                   /* NULL: none */
-    const void  *narrow_bias;            /* the same rounded to the type of `in`, for plans that ask */
+    const void  *in;          /* of CONV_DATA the gradient of the convolution's result */
+    const void  *weight;      /* of CONV_FILTER that gradient */
+    const void  *residual;    /* NULL: none */
+    const float *bias;        /* NULL: none */
+    const void  *narrow_bias; /* the same rounded to the type of `in`, for plans that ask */
+    const float *scale;       /* [o] of CONV_FILTER: out += scale * result; NULL: none */
     void        *out;
 };
 

@@ -268,7 +268,6 @@ const struct backend *backend_cuda(void)
         .toolkit = TOOLKIT,
         .device_count = device_count,
         .device_query = device_query,
-        .forward_only = true,
         .reduced_precision = true,
         .fused_stem = true,
         .lanes = 2,

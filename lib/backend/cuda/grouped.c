@@ -35,6 +35,8 @@ enum grouped_engine cuda_grouped_engine(const struct device *device,
                                         const struct conv_problem *problem)
 {
     struct launch_grouped_conv conv = launch_of(device, problem);
+    if (problem->flags & CONV_GRADIENTS)
+        return GROUPED_NONE;
     if (!(problem->flags & CONV_RESIDUAL) && problem->alignment >= 16 &&
         launch_grouped_conv_fits(&conv))
         return GROUPED_TENSOR;

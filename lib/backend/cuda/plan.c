@@ -100,16 +100,57 @@ static size_t workspace_of(const struct engine *engine)
     return engine->vendor ? engine->vendor->workspace : 0;
 }
 
+/* What the result of a gradient takes before it is added to what was there; 0: the engine adds. */
+static size_t aside_of(const struct engine *engine, const struct conv_problem *problem,
+                       const struct conv_buffers *buffers)
+{
+    const struct vendor_plan *plan = engine->vendor;
+    const bool added = buffers->scale || (problem->flags & CONV_RESIDUAL);
+    if (!(problem->flags & CONV_GRADIENTS) || !added || (plan && plan->adds))
+        return 0;
+    const size_t bytes = tensor_type_bytes(plan && plan->narrow_out ? problem->in : problem->out) *
+                         (size_t)conv_problem_results(problem);
+    return (bytes + 255) / 256 * 256;
+}
+
+static md_status add_result(struct stream *stream, const struct engine *engine,
+                            const struct conv_problem *problem, const struct conv_buffers *buffers,
+                            const void *result)
+{
+    const bool narrow = engine->vendor && engine->vendor->narrow_out;
+    const int64_t rows = problem->flags & CONV_FILTER ? problem->o : 1;
+    const struct launch_accumulate accumulate = {
+        .out = buffers->out,
+        .in = result,
+        .scale = buffers->scale,
+        .rows = rows,
+        .columns = conv_problem_results(problem) / rows,
+        .type = cuda_type(problem->out),
+        .in_type = cuda_type(narrow ? problem->in : problem->out)};
+    return cuda_check(stream->device, launch_accumulate(&accumulate, cuda_raw(stream)),
+                      "adding a gradient");
+}
+
 static md_status run_engine(struct plans *plans, struct stream *stream, const struct engine *engine,
                             const struct conv_problem *problem, const struct conv_buffers *buffers)
 {
     md_status st = MD_OK;
-    void *workspace = NULL;
-    if (!engine->vendor)
-        return cuda_grouped_run(stream, engine->own, problem, buffers);
-    if (engine->vendor->workspace > 0)
-        TRY(stream_scratch(stream, &workspace, engine->vendor->workspace));
-    st = vendor_run(plans->vendor, engine->vendor, buffers, workspace, cuda_raw(stream));
+    void *scratch = NULL;
+    struct conv_buffers result = *buffers;
+    const size_t aside = aside_of(engine, problem, buffers);
+    if (aside + workspace_of(engine) > 0)
+        TRY(stream_scratch(stream, &scratch, aside + workspace_of(engine)));
+    if (aside > 0) {
+        result.out = scratch;
+        result.residual = NULL;
+    }
+    if (engine->vendor)
+        TRY(vendor_run(plans->vendor, engine->vendor, &result, (char *)scratch + aside,
+                       cuda_raw(stream)));
+    else
+        TRY(cuda_grouped_run(stream, engine->own, problem, &result));
+    if (aside > 0)
+        TRY(add_result(stream, engine, problem, buffers, scratch));
 fail:
     return st;
 }
@@ -238,8 +279,11 @@ static md_status trial_open(struct trial *trial, const struct candidates *list)
     const struct conv_problem *p = trial->problem;
     void *workspace;
     size_t most = 0;
-    for (int i = 0; i < list->count; i++)
-        most = workspace_of(&list->items[i]) > most ? workspace_of(&list->items[i]) : most;
+    for (int i = 0; i < list->count; i++) {
+        const size_t bytes =
+            workspace_of(&list->items[i]) + aside_of(&list->items[i], p, &trial->buffers);
+        most = bytes > most ? bytes : most;
+    }
     if (most > 0)
         TRY(stream_scratch(trial->stream, &workspace, most));
     TRY(cuda_called(device, cudaEventCreateWithFlags(&trial->begin, cudaEventDefault), "an event"));
@@ -247,8 +291,7 @@ static md_status trial_open(struct trial *trial, const struct candidates *list)
     if (p->flags & CONV_IN_PLACE) {
         trial->buffers.out = NULL;
         TRY(device->backend->alloc(device, &trial->buffers.out,
-                                   (size_t)(conv_problem_rows(p) * p->o) *
-                                       tensor_type_bytes(p->out)));
+                                   (size_t)conv_problem_results(p) * tensor_type_bytes(p->out)));
     }
 fail:
     return st;
@@ -265,7 +308,7 @@ static void trial_close(struct trial *trial)
         (void)cudaEventDestroy(trial->end);
     if ((p->flags & CONV_IN_PLACE) && trial->buffers.out)
         device->backend->free(device, trial->buffers.out,
-                              (size_t)(conv_problem_rows(p) * p->o) * tensor_type_bytes(p->out));
+                              (size_t)conv_problem_results(p) * tensor_type_bytes(p->out));
 }
 
 /* The fastest comes first in the list; of equals the one that was before. */

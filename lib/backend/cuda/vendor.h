@@ -18,6 +18,8 @@ struct vendor_plan {
     const char *engine;      /* for people: "cublaslt", "cudnn 41" */
     size_t      workspace;   /* bytes that vendor_run is to be given, 256-byte aligned */
     bool        narrow_bias; /* the bias is wanted in the type of the input, not in fp32 */
+    bool        narrow_out;  /* of CONV_FILTER: the result is of the type of the input, not in fp32 */
+    bool        adds;        /* of a gradient: takes the residual; else vendor_run leaves it out */
 };
 
 /* The current device is `index`. A library that is missing is no failure. */

@@ -2,7 +2,8 @@
  *
  * cuBLASLt counts by columns. A row-major [rows, o] is its o x rows, so the output is weight
  * transposed times the input, [c, o]^T [c, rows], and the bias runs along its columns, as the
- * epilogue wants it. The residual is the C of D = AB + C, which may be D itself. */
+ * epilogue wants it. The input's gradient [c, rows] is [c, o] [o, rows], the weight's [c, o] is
+ * [c, rows] [o, rows]^T. The residual is the C of D = AB + C, which may be D itself. */
 #include "backend/cuda/vendor/cublaslt.h"
 
 #include <cublasLt.h>
@@ -102,7 +103,7 @@ size_t cublaslt_version(const struct cublaslt *lt)
 
 struct product {
     cublasLtMatmulDescOpaque_t operation;
-    cublasLtMatrixLayoutOpaque_t weight, in, out;
+    cublasLtMatrixLayoutOpaque_t a, b, out;
 };
 
 static cudaDataType_t data_type(enum tensor_type type)
@@ -150,7 +151,9 @@ static md_status describe(const struct cublaslt *lt, struct product *out,
     const cublasComputeType_t sums = p->in == TENSOR_F32 && (p->flags & CONV_TF32)
                                          ? CUBLAS_COMPUTE_32F_FAST_TF32
                                          : CUBLAS_COMPUTE_32F;
-    const cublasOperation_t transposed = CUBLAS_OP_T;
+    const bool data = p->flags & CONV_DATA, filter = p->flags & CONV_FILTER;
+    const cublasOperation_t turn_a = data || filter ? CUBLAS_OP_N : CUBLAS_OP_T;
+    const cublasOperation_t turn_b = filter ? CUBLAS_OP_T : CUBLAS_OP_N;
     const cublasLtEpilogue_t epilogue = epilogue_of(p);
     const cudaDataType_t bias_type = narrow_bias ? data_type(p->in) : CUDA_R_32F;
     const int64_t rows = conv_problem_rows(p);
@@ -158,15 +161,16 @@ static md_status describe(const struct cublaslt *lt, struct product *out,
               lt->calls.cublasLtMatmulDescInit_internal(&out->operation, sizeof out->operation,
                                                         sums, CUDA_R_32F),
               "describing a product"));
-    TRY(set(lt, out, CUBLASLT_MATMUL_DESC_TRANSA, &transposed, sizeof transposed));
+    TRY(set(lt, out, CUBLASLT_MATMUL_DESC_TRANSA, &turn_a, sizeof turn_a));
+    TRY(set(lt, out, CUBLASLT_MATMUL_DESC_TRANSB, &turn_b, sizeof turn_b));
     TRY(set(lt, out, CUBLASLT_MATMUL_DESC_EPILOGUE, &epilogue, sizeof epilogue));
     if (p->flags & CONV_BIAS) {
         TRY(set(lt, out, CUBLASLT_MATMUL_DESC_BIAS_DATA_TYPE, &bias_type, sizeof bias_type));
         TRY(set(lt, out, CUBLASLT_MATMUL_DESC_BIAS_POINTER, &bias, sizeof bias));
     }
-    TRY(describe_matrix(lt, &out->weight, p->in, p->c, p->o));
-    TRY(describe_matrix(lt, &out->in, p->in, p->c, rows));
-    TRY(describe_matrix(lt, &out->out, p->out, p->o, rows));
+    TRY(describe_matrix(lt, &out->a, p->in, p->c, filter ? rows : p->o));
+    TRY(describe_matrix(lt, &out->b, p->in, data || filter ? p->o : p->c, rows));
+    TRY(describe_matrix(lt, &out->out, p->out, data || filter ? p->c : p->o, filter ? p->o : rows));
 fail:
     return st;
 }
@@ -179,7 +183,9 @@ static md_status prefer(const struct cublaslt *lt, cublasLtMatmulPreferenceOpaqu
 {
     const uint64_t workspace = WORKSPACE_LIMIT;
     const uint32_t reduction = CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE;
-    const uint32_t own = 64, given = (uint32_t)p->alignment;
+    const uint32_t given = (uint32_t)p->alignment;
+    const uint32_t own =
+        p->flags & CONV_FILTER ? given : 64; /* a weight's copy, or an activation */
     const struct {
         cublasLtMatmulPreferenceAttributes_t name;
         const void *value;
@@ -209,6 +215,7 @@ static md_status make_plan(struct cublaslt *lt, struct vendor_plan **out,
     plan->base.engine = narrow_bias ? "cublaslt narrow" : "cublaslt";
     plan->base.workspace = workspace;
     plan->base.narrow_bias = narrow_bias;
+    plan->base.adds = (p->flags & CONV_GRADIENTS) && (p->flags & CONV_RESIDUAL);
     plan->problem = *p;
     plan->algorithm = *algorithm;
     *out = &plan->base;
@@ -237,8 +244,8 @@ static md_status add_plans(struct cublaslt *lt, struct vendor_plan **out, int ca
         return MD_OK;
     TRY(describe(lt, &product, p, narrow_bias, some_bias()));
     TRY(prefer(lt, &preference, p));
-    if (lt->calls.cublasLtMatmulAlgoGetHeuristic(lt->handle, &product.operation, &product.weight,
-                                                 &product.in, &product.out, &product.out,
+    if (lt->calls.cublasLtMatmulAlgoGetHeuristic(lt->handle, &product.operation, &product.a,
+                                                 &product.b, &product.out, &product.out,
                                                  &preference, left < ALGORITHMS ? left : ALGORITHMS,
                                                  results, &found) != CUBLAS_STATUS_SUCCESS)
         return MD_OK;
@@ -286,14 +293,16 @@ md_status cublaslt_run(struct cublaslt *lt, const struct vendor_plan *plan,
     const struct cublaslt_plan *own = (const struct cublaslt_plan *)plan;
     const float one = 1.0f, beta = buffers->residual ? 1.0f : 0.0f;
     const void *bias = plan->narrow_bias ? buffers->narrow_bias : (const void *)buffers->bias;
+    const bool filter = own->problem.flags & CONV_FILTER;
+    const void *a = filter ? buffers->in : buffers->weight;
+    const void *b = filter ? buffers->weight : buffers->in;
     struct product product;
     TRY(describe(lt, &product, &own->problem, plan->narrow_bias, bias));
     TRY(check(lt,
-              lt->calls.cublasLtMatmul(lt->handle, &product.operation, &one, buffers->weight,
-                                       &product.weight, buffers->in, &product.in, &beta,
-                                       buffers->residual ? buffers->residual : buffers->out,
-                                       &product.out, buffers->out, &product.out, &own->algorithm,
-                                       workspace, plan->workspace, stream),
+              lt->calls.cublasLtMatmul(
+                  lt->handle, &product.operation, &one, a, &product.a, b, &product.b, &beta,
+                  buffers->residual ? buffers->residual : buffers->out, &product.out, buffers->out,
+                  &product.out, &own->algorithm, workspace, plan->workspace, stream),
               "a product"));
 fail:
     return st;
@@ -339,8 +348,8 @@ md_status cublaslt_plan_read(struct cublaslt *lt, struct vendor_plan **out, cons
         return MD_OK;
     TRY(describe(lt, &product, problem, narrow, some_bias()));
     memset(&result, 0, sizeof result);
-    if (lt->calls.cublasLtMatmulAlgoCheck(lt->handle, &product.operation, &product.weight,
-                                          &product.in, &product.out, &product.out, &algorithm,
+    if (lt->calls.cublasLtMatmulAlgoCheck(lt->handle, &product.operation, &product.a, &product.b,
+                                          &product.out, &product.out, &algorithm,
                                           &result) == CUBLAS_STATUS_SUCCESS)
         st = make_plan(lt, out, problem, &algorithm, result.workspaceSize, narrow);
 fail:

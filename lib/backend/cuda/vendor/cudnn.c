@@ -118,17 +118,19 @@ static size_t align_up(size_t bytes)
 }
 
 void cudnn_fill_plan(struct cudnn_plan *plan, const struct conv_problem *p, int64_t index,
-                     int64_t workspace, bool narrow_bias)
+                     int64_t workspace, bool narrow)
 {
-    if (p->flags & CONV_IN_PLACE)
+    const bool gradient = p->flags & CONV_GRADIENTS;
+    if (!gradient && (p->flags & CONV_IN_PLACE))
         plan->residual_bytes =
-            align_up((size_t)(conv_problem_rows(p) * p->o) * tensor_type_bytes(p->out));
+            align_up((size_t)conv_problem_results(p) * tensor_type_bytes(p->out));
     plan->index = index;
-    plan->flags = p->flags;
-    snprintf(plan->name, sizeof plan->name, "cudnn %d%s", (int)index, narrow_bias ? " narrow" : "");
+    plan->flags = gradient ? 0 : p->flags;
+    snprintf(plan->name, sizeof plan->name, "cudnn %d%s", (int)index, narrow ? " narrow" : "");
     plan->base.engine = plan->name;
     plan->base.workspace = plan->residual_bytes + (size_t)workspace;
-    plan->base.narrow_bias = narrow_bias;
+    plan->base.narrow_bias = narrow && !gradient;
+    plan->base.narrow_out = narrow && gradient;
 }
 
 md_status cudnn_make_plan(struct cudnn *cudnn, struct cudnn_plan **out,
@@ -270,7 +272,7 @@ md_status cudnn_plan_write(struct cudnn *cudnn, char **out, const struct vendor_
                                                     CUDNN_TYPE_CHAR, length, &length, json),
                     "writing a plan"));
     st = memory_printf(cudnn->memory, out, "%d %s %s", (int)own->index,
-                       plan->narrow_bias ? "narrow" : "fp32", json);
+                       plan->narrow_bias || plan->narrow_out ? "narrow" : "fp32", json);
 fail:
     memory_free(cudnn->memory, json);
     return st;

@@ -132,6 +132,52 @@ static void add_convolution(struct cudnn_graph *g, const struct conv_problem *p,
     add_operation(g, o);
 }
 
+static const cudnnBackendAttributeName_t DATA_NAMES[] = {
+    CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_DX,
+    CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_W,
+    CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_DY,
+    CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_CONV_DESC,
+    CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_ALPHA,
+    CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_BETA};
+static const cudnnBackendAttributeName_t FILTER_NAMES[] = {
+    CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_X,
+    CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_DW,
+    CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_DY,
+    CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_CONV_DESC,
+    CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_ALPHA,
+    CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_BETA};
+
+/* What the convolution reads is OPERAND_IN and OPERAND_WEIGHT in `buffers` too, but for the one whose
+ * gradient is the result: in its place there is the gradient of what the convolution writes. */
+static void add_gradient(struct cudnn_graph *g, const struct conv_problem *p)
+{
+    const float one = 1.0f, zero = 0.0f;
+    const bool filter = p->flags & CONV_FILTER;
+    const cudnnBackendAttributeName_t *names = filter ? FILTER_NAMES : DATA_NAMES;
+    const cudnnDataType_t read = data_type(p->in);
+    const struct operand x = {
+        filter ? OPERAND_IN : OPERAND_OUT, {p->n, p->c, p->h, p->w}, read, p->alignment};
+    struct operand w = {filter ? OPERAND_OUT : OPERAND_WEIGHT,
+                        {p->o, p->c / p->groups, p->kh, p->kw},
+                        read,
+                        filter ? p->alignment : 64};
+    const struct operand y = {filter ? OPERAND_WEIGHT : OPERAND_IN,
+                              {p->n, p->o, conv_problem_height(p), conv_problem_width(p)},
+                              read,
+                              p->alignment};
+    if (filter && !g->narrow)
+        w.type = data_type(p->out);
+    descriptor tensors[] = {describe(g, &x), describe(g, &w), describe(g, &y),
+                            describe_window(g, p)};
+    descriptor o = create(g, filter ? CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_FILTER_DESCRIPTOR
+                                    : CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_DATA_DESCRIPTOR);
+    for (int i = 0; i < 4; i++)
+        set_descriptor(g, o, names[i], tensors[i]);
+    set(g, o, names[4], CUDNN_TYPE_FLOAT, 1, &one);
+    set(g, o, names[5], CUDNN_TYPE_FLOAT, 1, &zero);
+    add_operation(g, o);
+}
+
 /* out = x + other, or ReLU of x when there is no other. */
 static void add_pointwise(struct cudnn_graph *g, descriptor out, descriptor x, descriptor other)
 {
@@ -163,7 +209,7 @@ static void add_operations(struct cudnn_graph *g, const struct conv_problem *p)
     between.name = OPERAND_VIRTUAL;
     between.type = CUDNN_DATA_FLOAT;
     residual.name = OPERAND_RESIDUAL;
-    bias.type = g->narrow_bias ? data_type(p->in) : CUDNN_DATA_FLOAT;
+    bias.type = g->narrow ? data_type(p->in) : CUDNN_DATA_FLOAT;
 
     int left = 0; /* steps after the convolution */
     for (int i = 0; i < STEP_COUNT; i++)
@@ -183,17 +229,19 @@ static void add_operations(struct cudnn_graph *g, const struct conv_problem *p)
 }
 
 md_status cudnn_graph_create(struct cudnn_graph **out, const struct cudnn_calls *calls,
-                             struct memory *memory, const struct conv_problem *problem,
-                             bool narrow_bias)
+                             struct memory *memory, const struct conv_problem *problem, bool narrow)
 {
     md_status st = MD_OK;
     struct cudnn_graph *g = NULL;
     TRY(memory_zeroed(memory, &g, 1, sizeof *g));
     g->calls = calls;
     g->users = 1;
-    g->narrow_bias = narrow_bias;
+    g->narrow = narrow;
     g->next_virtual = OPERAND_VIRTUAL;
-    add_operations(g, problem);
+    if (problem->flags & CONV_GRADIENTS)
+        add_gradient(g, problem);
+    else
+        add_operations(g, problem);
     g->handle = create(g, CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR);
     set(g, g->handle, CUDNN_ATTR_OPERATIONGRAPH_OPS, CUDNN_TYPE_BACKEND_DESCRIPTOR,
         g->operation_count, g->operations);

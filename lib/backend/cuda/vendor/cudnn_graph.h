@@ -21,14 +21,14 @@ struct cudnn_calls {
 /* What the operands are called in a graph. */
 enum { OPERAND_IN = 1, OPERAND_WEIGHT, OPERAND_OUT, OPERAND_RESIDUAL, OPERAND_BIAS, OPERAND_VIRTUAL };
 
-/* The operations of a problem: convolution, + residual, + bias, ReLU, in the order for which most
+/* The operations of a problem: one for a gradient; else convolution, + residual, + bias, ReLU, in the order for which most
  * engines are there. Its descriptors live as long as the plans made from it: `users` counts them. */
 enum { GRAPH_MAX_DESCRIPTORS = 24, GRAPH_MAX_OPERATIONS = 4 };
 struct cudnn_graph {
     const struct cudnn_calls *calls;
     int                       users;
     cudnnStatus_t             status; /* the first failure while it was made */
-    bool                      narrow_bias;
+    bool                      narrow; /* the bias, or the gradient of a weight, has 16 bits */
     int                       descriptor_count, operation_count;
     int64_t                   next_virtual; /* name */
     cudnnBackendDescriptor_t  descriptors[GRAPH_MAX_DESCRIPTORS];
@@ -39,7 +39,7 @@ struct cudnn_graph {
 /* A graph that cuDNN refuses gives *out = NULL. */
 md_status cudnn_graph_create(struct cudnn_graph **out, const struct cudnn_calls *calls,
                              struct memory *memory, const struct conv_problem *problem,
-                             bool narrow_bias);
+                             bool narrow);
 /* One user less. */
 void cudnn_graph_free(struct cudnn_graph *graph, struct memory *memory);
 

@@ -98,7 +98,7 @@ static md_status add_plan(struct cudnn *cudnn, struct plan_list *list, struct cu
         return MD_OK;
     plan->graph = graph;
     graph->users++;
-    cudnn_fill_plan(plan, p, facts.index, workspace, graph->narrow_bias);
+    cudnn_fill_plan(plan, p, facts.index, workspace, graph->narrow);
     list->items[list->count++] = &plan->base;
 fail:
     return st;
@@ -157,13 +157,13 @@ static int compiled_wanted(const struct cudnn *cudnn, const struct conv_problem 
 
 /* Modes one after the other until one of them has something. */
 static md_status add_graph(struct cudnn *cudnn, struct plan_list *list,
-                           const struct conv_problem *p, bool narrow_bias)
+                           const struct conv_problem *p, bool narrow)
 {
     static const cudnnBackendHeurMode_t MODES[] = {CUDNN_HEUR_MODE_A, CUDNN_HEUR_MODE_B,
                                                    CUDNN_HEUR_MODE_FALLBACK};
     md_status st = MD_OK;
     struct cudnn_graph *graph = NULL;
-    TRY(cudnn_graph_create(&graph, &cudnn->calls, cudnn->memory, p, narrow_bias));
+    TRY(cudnn_graph_create(&graph, &cudnn->calls, cudnn->memory, p, narrow));
     for (size_t i = 0; graph && i < sizeof MODES / sizeof MODES[0] && list->count == 0; i++)
         TRY(add_mode(cudnn, list, graph, MODES[i], p));
 fail:
@@ -176,9 +176,11 @@ md_status cudnn_plans(struct cudnn *cudnn, struct vendor_plan **out, int capacit
 {
     md_status st = MD_OK;
     int done = 0;
-    const bool narrow_too = problem->in != TENSOR_F32 && (problem->flags & CONV_BIAS);
+    const bool filter = problem->flags & CONV_FILTER;
+    const bool narrow_too =
+        problem->in != TENSOR_F32 && (filter || (problem->flags & CONV_BIAS) != 0);
     /* A wide bias of 16-bit problems has only engines that are compiled now. */
-    for (int narrow = narrow_too && !cudnn->handle; narrow <= narrow_too; narrow++) {
+    for (int narrow = narrow_too && !filter && !cudnn->handle; narrow <= narrow_too; narrow++) {
         const int left = capacity - done;
         struct plan_list list = {out + done, left < PLANS_MAX ? left : PLANS_MAX, 0,
                                  compiled_wanted(cudnn, problem)};

@@ -23,7 +23,7 @@ struct cudnn_plan {
     cudnnBackendDescriptor_t handle;
     int64_t                  index;          /* of the engine */
     size_t                   residual_bytes; /* of the workspace's begin: an overlapping one goes there */
-    uint64_t                 flags;          /* of the problem */
+    uint64_t                 flags;          /* of the problem; 0 of a gradient's, which is without */
     char                     name[32];
 };
 
@@ -33,8 +33,8 @@ md_status cudnn_check(const struct cudnn *cudnn, cudnnStatus_t status, const cha
 md_status cudnn_make_plan(struct cudnn *cudnn, struct cudnn_plan **out,
                           cudnnBackendAttributeName_t name, cudnnBackendAttributeType_t type,
                           int64_t count, const void *value, int64_t *workspace);
-/* What the plan says of itself. */
+/* What the plan says of itself; `narrow` as in cudnn_graph. */
 void cudnn_fill_plan(struct cudnn_plan *plan, const struct conv_problem *p, int64_t index,
-                     int64_t workspace, bool narrow_bias);
+                     int64_t workspace, bool narrow);
 
 #endif
