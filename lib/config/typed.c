@@ -45,6 +45,7 @@ static const struct field fields[] = {
     FLAG("MDET.EMA.ENABLED", solver.ema),
     FLAG("MDET.EMA.WARMUP", solver.ema_warmup),
     FIELD("MDET.INPUT.LIGHTING", DOUBLE, input.lighting, 0, 1e6),
+    FLAG("MDET.DETERMINISTIC", solver.deterministic),
     FLAG("MDET.SKIP_BROKEN_IMAGES", input.skip_broken_images),
     FIELD("MDET.SOLVER.ACCUMULATE", INT, solver.accumulate, 1, 65536),
     FLAG("MDET.TEST.AP", solver.validate_ap),

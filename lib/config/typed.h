@@ -104,6 +104,7 @@ struct solver_config {
     int64_t early_stop_patience; /* MDET.EARLY_STOP.PATIENCE; 0: off */
     double early_stop_min_delta;
     bool   validate_ap;          /* MDET.TEST.AP, or wanted by MDET.BEST.METRIC */
+    bool deterministic;          /* the same bits run after run, whatever it costs */
     int64_t seed;                /* -1: from the clock */
     int    num_workers;          /* DATALOADER.NUM_WORKERS */
 };

@@ -210,6 +210,8 @@ md_status trainer_create(struct trainer **out, struct memory *memory,
     trainer->seed = seed >= 0 ? (uint64_t)seed : draw_seed();
     trainer->info = (struct train_info){
         .max_iter = options->typed.solver.max_iter, .val_loss = (double)NAN, .saved_iteration = -1};
+    if (options->typed.solver.deterministic) /* engines are chosen from now on */
+        options->detector->device->deterministic = true;
     TRY(create_scores(trainer));
     TRY(trainer_check_resume(&trainer->options));
     TRY(run_folder_open(&trainer->folder, memory, options->output_dir, options->resume,

@@ -2,8 +2,9 @@
  *
  * Two engines for each problem, so that there is a choice: one takes the bias in fp32, the other
  * rounded to the type of the input, as the vendor's do, and leaves it to the caller to add a gradient
- * to what there is. Products are fp32 sums of the rounded factors; the result is rounded once. A run is a host function in the stream's order. Memory here
- * is the system's own: the library's may be made to fail, but a host function cannot. */
+ * to what there is. Products are fp32 sums of the rounded factors; the result is rounded once. A run is
+ * a host function in the stream's order. Memory here is the system's own: the library's may be made to
+ * fail, but a host function cannot. */
 #include "backend/cuda/vendor.h"
 
 #include <pthread.h>

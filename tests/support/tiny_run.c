@@ -73,9 +73,12 @@ md_status tiny_run_open(struct tiny_run *run, const struct tiny_setup *setup)
     run->memory = setup->memory ? setup->memory : &run->own;
     TRY(backend_find(&backend, &index, setup->device ? setup->device : "ref"));
     int threads = setup->threads ? setup->threads : 2;
-    TRY(device_create(
-        &run->device, backend, run->memory,
-        &(struct device_options){.index = index, .threads = threads, .deterministic = true}));
+    TRY(device_create(&run->device, backend, run->memory,
+                      &(struct device_options){.index = index,
+                                               .threads = threads,
+                                               .deterministic = true,
+                                               .activations = setup->activations,
+                                               .tf32 = setup->tf32}));
     TRY(config_create(&run->config, run->memory, NULL, "tiny"));
     TRY(set_all(run->config, SETTINGS));
     TRY(set_all(run->config, setup->settings));

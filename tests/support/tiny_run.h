@@ -14,6 +14,8 @@
 struct tiny_setup {
     const char        *device;   /* NULL: "ref" */
     int                threads;  /* of the device; 0: 2 */
+    enum tensor_type   activations;
+    bool               tf32;
     const char        *folder;   /* NULL: writes nothing */
     const char *const *settings; /* key, value, ..., NULL; on top of tiny's; may be NULL */
     size_t             images, val_images; /* 0: 8 and none */

@@ -21,8 +21,9 @@ struct cudnn_calls {
 /* What the operands are called in a graph. */
 enum { OPERAND_IN = 1, OPERAND_WEIGHT, OPERAND_OUT, OPERAND_RESIDUAL, OPERAND_BIAS, OPERAND_VIRTUAL };
 
-/* The operations of a problem: one for a gradient; else convolution, + residual, + bias, ReLU, in the order for which most
- * engines are there. Its descriptors live as long as the plans made from it: `users` counts them. */
+/* The operations of a problem: one for a gradient; else convolution, + residual, + bias, ReLU, in the
+ * order for which most engines are there. Its descriptors live as long as the plans made from it:
+ * `users` counts them. */
 enum { GRAPH_MAX_DESCRIPTORS = 24, GRAPH_MAX_OPERATIONS = 4 };
 struct cudnn_graph {
     const struct cudnn_calls *calls;

@@ -2,8 +2,8 @@
  *
  * The heuristics list configurations of engines, best first. Those whose numbers do not suit are
  * left out by the notes that engines carry; of those compiled while the program runs, a second
- * each, a few are enough. 16-bit problems ask twice: for a bias in fp32, and in 16 bits, for which
- * many more engines are there. */
+ * each, a few are enough. 16-bit problems ask twice: for a bias, or a weight's gradient, in fp32, and
+ * in 16 bits, for which many more engines are there. */
 #include "backend/cuda/vendor/cudnn_plan.h"
 
 #include "core/error.h"
