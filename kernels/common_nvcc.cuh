@@ -146,6 +146,21 @@ __device__ __forceinline__ void cu_ldmatrix_x2(uint32_t r[2], const void *row)
                  : "r"(cu_shared_address(row)));
 }
 
+/* The same with each 8 x 8 turned. */
+__device__ __forceinline__ void cu_ldmatrix_x4_turned(uint32_t r[4], const void *row)
+{
+    asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0,%1,%2,%3},[%4];"
+                 : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3])
+                 : "r"(cu_shared_address(row)));
+}
+
+__device__ __forceinline__ void cu_ldmatrix_x2_turned(uint32_t r[2], const void *row)
+{
+    asm volatile("ldmatrix.sync.aligned.m8n8.x2.trans.shared.b16 {%0,%1},[%2];"
+                 : "=r"(r[0]), "=r"(r[1])
+                 : "r"(cu_shared_address(row)));
+}
+
 /* ---- copies that run beside the arithmetic -------------------------------------------------- */
 
 /* 16 bytes from global to shared memory; `bytes` 0 fills with zeros. Below 8.0 it is done at once. */

@@ -15,18 +15,12 @@
  * Bound     memory traffic at 8 and 16 channels a group (18 and 36 flops a byte), about even at 32,
  *           tensor cores at 64.
  * Checked   tests/kernels/test_grouped_conv.c against sums in double precision. */
-#include "common.cuh"
+#include "grouped.cuh"
 
 namespace
 {
 
 enum {
-    SLICE = 64, /* channels of a block */
-    CHUNK = 8,  /* channels of 16 bytes */
-    SLICE_CHUNKS = SLICE / CHUNK,
-    PIXEL_BYTES = SLICE * 2,
-    TILE_W = 16,
-    TAPS = 9,
     BLOCKS_Y_MAX = 65535,
 };
 
@@ -62,50 +56,17 @@ template <int WIDTH, int STRIDE> struct grouped_shared {
     alignas(16) unsigned char bytes[2 * L::STAGE_BYTES + L::OUT_BYTES];
 };
 
-struct grouped_sizes {
-    int h, w, out_h, out_w, channels;
-    int tiles_x, tiles_y, tiles; /* tiles of all images */
-};
-
-struct tile_place {
-    int64_t image;
-    int y, x; /* of its first output */
-};
-
-__device__ __forceinline__ tile_place place_of(const grouped_sizes &s, int tile, int tile_h)
-{
-    int row = tile / s.tiles_x;
-    return {row / s.tiles_y, row % s.tiles_y * tile_h, (tile - row * s.tiles_x) * TILE_W};
-}
-
-/* Chunks of 8 neighbouring pixels, STRIDE apart, are on different banks: their places in the 128
- * bytes of a pixel are permuted by the column. */
-template <int STRIDE> __device__ __forceinline__ int chunk_place(int column, int chunk)
-{
-    return column * PIXEL_BYTES + ((chunk ^ (column / STRIDE & 7)) << 4);
-}
-
-/* Begins to copy what a tile reads; outside the image and beyond the last channel are zeros. */
+/* Begins to copy what a tile reads. */
 template <typename T, int WIDTH, int STRIDE>
 __device__ __forceinline__ void load_tile(unsigned char *stage, const T *__restrict__ in,
                                           const grouped_sizes &s, int tile, int channel0)
 {
     using L = layout<WIDTH, STRIDE>;
     tile_place place = place_of(s, tile, L::TILE_H);
-    const int chunk = threadIdx.x % SLICE_CHUNKS;
-    const bool channel_there = channel0 + chunk * CHUNK < s.channels;
-    const int y0 = place.y * STRIDE - 1, x0 = place.x * STRIDE - 1;
-    const T *image = in + place.image * s.h * s.w * s.channels;
-    for (int p = threadIdx.x / SLICE_CHUNKS; p < L::IN_H * L::IN_W;
-         p += L::THREADS / SLICE_CHUNKS) {
-        int row = p / L::IN_W, column = p % L::IN_W;
-        int y = y0 + row, x = x0 + column;
-        bool there = channel_there && (unsigned)y < (unsigned)s.h && (unsigned)x < (unsigned)s.w;
-        const T *from =
-            there ? image + ((int64_t)y * s.w + x) * s.channels + channel0 + chunk * CHUNK : in;
-        cu_cp_async16(stage + row * (L::IN_W * PIXEL_BYTES) + chunk_place<STRIDE>(column, chunk),
-                      from, there ? 16 : 0);
-    }
+    const grouped_map map = {s.h, s.w, s.channels};
+    load_pixels<T, L::IN_H, L::IN_W, STRIDE, L::THREADS>(
+        stage, in + place.image * s.h * s.w * s.channels, map, place.y * STRIDE - 1,
+        place.x * STRIDE - 1, channel0);
 }
 
 /* The warp's weights, as the B of mma wants them: b[f][k] of a lane are two input channels, k steps

@@ -38,6 +38,20 @@ size_t launch_column_sum_scratch(int64_t rows, int64_t columns);
 int    launch_column_sum(float *out, const void *in, enum launch_type type, int64_t rows,
                          int64_t columns, void *scratch, launch_stream stream);
 
+/* ---- grouped_backward.cu ------------------------------------------------------------------- */
+
+/* Both take the convolution's sizes, and what launch_grouped_conv fits; scratch of 16 bytes' alignment.
+ * out [out_channels, 3, 3, width] F32 += scale[channel out] (NULL: 1) * gradient of the weight; `in` is
+ * the convolution's, `weight` the gradient of its result. */
+bool   launch_grouped_filter_fits(const struct launch_grouped_conv *conv);
+size_t launch_grouped_filter_scratch(const struct launch_grouped_conv *conv);
+int    launch_grouped_filter(const struct launch_grouped_conv *conv, const float *scale, void *scratch,
+                             launch_stream stream);
+/* out = gradient of the input; `in` is that of the convolution's result. Stride 1. */
+bool   launch_grouped_data_fits(const struct launch_grouped_conv *conv);
+size_t launch_grouped_data_scratch(const struct launch_grouped_conv *conv);
+int    launch_grouped_data(const struct launch_grouped_conv *conv, void *scratch, launch_stream stream);
+
 /* ---- optimizer.cu, reduce.cu --------------------------------------------------------------- */
 
 struct launch_sgd {

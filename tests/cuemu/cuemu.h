@@ -230,6 +230,8 @@ static inline float cu_fp16_value(uint16_t bits) { return cuemu::half_value(bits
 #define cu_mma_1688_fp16(d, a, b)  cuemu::multiply_tile((d), (a), (b), 8, true, __LINE__)
 #define cu_ldmatrix_x4(r, row)     cuemu::load_matrices((r), (row), 4, false, __LINE__)
 #define cu_ldmatrix_x2(r, row)     cuemu::load_matrices((r), (row), 2, false, __LINE__)
+#define cu_ldmatrix_x4_turned(r, row) cuemu::load_matrices((r), (row), 4, true, __LINE__)
+#define cu_ldmatrix_x2_turned(r, row) cuemu::load_matrices((r), (row), 2, true, __LINE__)
 
 static inline void cu_cp_async16(void *shared, const void *global, int bytes)
 {

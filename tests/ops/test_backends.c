@@ -30,7 +30,8 @@ static const int CONVS[][9] = {{1, 1, 1, 1, 1, 1, 1, 1, 0},    {2, 13, 7, 1, 3, 
                                {1, 9, 13, 32, 8, 8, 3, 1, 1},  {1, 9, 13, 32, 16, 16, 3, 2, 1},
                                {2, 7, 5, 1, 127, 13, 1, 1, 0}, {1, 11, 11, 1, 64, 32, 1, 2, 0},
                                {0, 8, 8, 1, 4, 4, 3, 1, 1},    {1, 1, 9, 1, 5, 7, 3, 1, 1},
-                               {1, 2, 2, 2, 3, 5, 3, 2, 1},    {3, 17, 17, 1, 16, 15, 1, 1, 0}};
+                               {1, 2, 2, 2, 3, 5, 3, 2, 1},    {3, 17, 17, 1, 16, 15, 1, 1, 0},
+                               {2, 48, 48, 1, 8, 16, 1, 2, 0}, {1, 33, 20, 1, 20, 9, 1, 2, 0}};
 enum { CONV_COUNT = sizeof CONVS / sizeof CONVS[0] };
 
 static void conv_case(struct lab *lab, struct random *random, int variant)
@@ -518,7 +519,7 @@ static const struct {
              {"rpn_loss", rpn_loss_case},
              {"roi losses", roi_loss_case},
              {"detect", detect_case}};
-enum { CASE_COUNT = sizeof CASES / sizeof CASES[0], VARIANTS = 12 };
+enum { CASE_COUNT = sizeof CASES / sizeof CASES[0], VARIANTS = CONV_COUNT };
 
 static void run_both(const struct backend *backend, const struct backend *ref, int variant)
 {

@@ -95,9 +95,11 @@ const char *plans_missing(const struct plans *plans)
 
 /* ---- one engine --------------------------------------------------------------------------- */
 
-static size_t workspace_of(const struct engine *engine)
+static size_t workspace_of(const struct plans *plans, const struct engine *engine,
+                           const struct conv_problem *problem)
 {
-    return engine->vendor ? engine->vendor->workspace : 0;
+    return engine->vendor ? engine->vendor->workspace
+                          : cuda_grouped_workspace(plans->device, problem);
 }
 
 /* What the result of a gradient takes before it is added to what was there; 0: the engine adds. */
@@ -106,7 +108,8 @@ static size_t aside_of(const struct engine *engine, const struct conv_problem *p
 {
     const struct vendor_plan *plan = engine->vendor;
     const bool added = buffers->scale || (problem->flags & CONV_RESIDUAL);
-    if (!(problem->flags & CONV_GRADIENTS) || !added || (plan && plan->adds))
+    const bool adds = plan ? plan->adds : (problem->flags & CONV_FILTER) != 0;
+    if (!(problem->flags & CONV_GRADIENTS) || !added || adds)
         return 0;
     const size_t bytes = tensor_type_bytes(plan && plan->narrow_out ? problem->in : problem->out) *
                          (size_t)conv_problem_results(problem);
@@ -138,8 +141,9 @@ static md_status run_engine(struct plans *plans, struct stream *stream, const st
     void *scratch = NULL;
     struct conv_buffers result = *buffers;
     const size_t aside = aside_of(engine, problem, buffers);
-    if (aside + workspace_of(engine) > 0)
-        TRY(stream_scratch(stream, &scratch, aside + workspace_of(engine)));
+    const size_t bytes = aside + workspace_of(plans, engine, problem);
+    if (bytes > 0)
+        TRY(stream_scratch(stream, &scratch, bytes));
     if (aside > 0) {
         result.out = scratch;
         result.residual = NULL;
@@ -148,7 +152,7 @@ static md_status run_engine(struct plans *plans, struct stream *stream, const st
         TRY(vendor_run(plans->vendor, engine->vendor, &result, (char *)scratch + aside,
                        cuda_raw(stream)));
     else
-        TRY(cuda_grouped_run(stream, engine->own, problem, &result));
+        TRY(cuda_grouped_run(stream, engine->own, problem, &result, (char *)scratch + aside));
     if (aside > 0)
         TRY(add_result(stream, engine, problem, buffers, scratch));
 fail:
@@ -172,10 +176,11 @@ static void drop(struct plans *plans, struct candidates *list, int index)
 }
 
 /* The greedy ones go while others are left. */
-static void drop_greedy(struct plans *plans, struct candidates *list)
+static void drop_greedy(struct plans *plans, struct candidates *list,
+                        const struct conv_problem *problem)
 {
     for (int i = list->count - 1; i >= 0 && list->count > 1; i--)
-        if (workspace_of(&list->items[i]) > WORKSPACE_MOST)
+        if (workspace_of(plans, &list->items[i], problem) > WORKSPACE_MOST)
             drop(plans, list, i);
 }
 
@@ -199,7 +204,7 @@ static md_status find_engines(struct plans *plans, struct candidates *list,
         list->items[list->count++].vendor = vendor[i];
     if (list->count == 0 && own == GROUPED_DIRECT)
         list->items[list->count++].own = own;
-    drop_greedy(plans, list);
+    drop_greedy(plans, list, problem);
     if (list->count == 0) {
         const char *missing = vendor_missing(plans->vendor);
         FAIL(MD_EUNSUPPORTED, "no engine on this device for %s%s%s",
@@ -280,8 +285,8 @@ static md_status trial_open(struct trial *trial, const struct candidates *list)
     void *workspace;
     size_t most = 0;
     for (int i = 0; i < list->count; i++) {
-        const size_t bytes =
-            workspace_of(&list->items[i]) + aside_of(&list->items[i], p, &trial->buffers);
+        const size_t bytes = workspace_of(trial->plans, &list->items[i], p) +
+                             aside_of(&list->items[i], p, &trial->buffers);
         most = bytes > most ? bytes : most;
     }
     if (most > 0)

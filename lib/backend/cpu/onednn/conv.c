@@ -1,4 +1,6 @@
 /* conv.c - convolution by oneDNN, NHWC on both sides, weights in oneDNN's own arrangement. */
+#include <string.h>
+
 #include "backend/cpu/conv.h"
 
 #include "backend/cpu/cpu.h"
@@ -259,21 +261,54 @@ struct gradient_scratch {
     char *packed; /* the gradient as the primitive writes it */
     char *plain;  /* the gradient in our arrangement */
     char *bias;
+    char *seen; /* of the input what windows see, where it is set aside */
 };
+
+/* With 1x1 windows apart from each other oneDNN sets aside the pixels that they see; when channels do
+ * not fill its blocks (8 or 16) it writes beyond the place it has for them. */
+static bool must_thin_out(const struct conv_shape *s)
+{
+    return s->kh == 1 && s->kw == 1 && s->stride > 1 && s->pad == 0 && s->c % 16 != 0;
+}
+
+/* The same problem for an input of these pixels alone. */
+static struct conv_shape thinned_out(struct conv_shape s)
+{
+    s.h = s.oh;
+    s.w = s.ow;
+    s.stride = 1;
+    return s;
+}
+
+static void thin_out(float *to, const struct tensor *in, int64_t stride, int64_t height,
+                     int64_t width)
+{
+    const int64_t *d = in->shape.dims;
+    const float *from = in->data;
+    for (int64_t row = 0; row < d[0] * height; row++) {
+        const int64_t line = row / height * d[1] + row % height * stride;
+        for (int64_t x = 0; x < width; x++, to += d[3])
+            memcpy(to, from + (line * d[2] + x * stride) * d[3], (size_t)d[3] * sizeof *to);
+    }
+}
 
 static md_status gradient_scratch_get(struct gradient_scratch *out, struct stream *stream,
                                       const struct primitive *primitive,
-                                      const struct weight *weight)
+                                      const struct weight *weight, size_t seen)
 {
     size_t own = aligned(dnnl_memory_desc_get_size(&primitive->scratchpad));
     size_t packed = aligned(dnnl_memory_desc_get_size(&primitive->weights));
     size_t plain = aligned(tensor_bytes(&weight->value));
-    size_t bias = (size_t)weight->value.shape.dims[0] * sizeof(float);
+    size_t bias = aligned((size_t)weight->value.shape.dims[0] * sizeof(float));
     void *base = NULL;
-    md_status st = stream_scratch(stream, &base, own + packed + plain + bias);
-    if (st == MD_OK)
-        *out = (struct gradient_scratch){base, (char *)base + own, (char *)base + own + packed,
-                                         (char *)base + own + packed + plain};
+    md_status st = stream_scratch(stream, &base, own + packed + plain + bias + seen);
+    if (st == MD_OK) {
+        out->own = base;
+        out->packed = out->own + own;
+        out->plain = out->packed + packed;
+        out->bias = out->plain + plain;
+        out->seen = out->bias + bias;
+    }
     return st;
 }
 
@@ -292,15 +327,21 @@ md_status onednn_conv2d_backward_weight(struct stream *stream, struct tensor *we
         return MD_OK;
     if (!tensor_given(weight_grad))
         return r.bias ? cpu_sum_rows(stream, bias_grad, out_grad) : MD_OK;
-    TRY(get(&primitive, stream, &r));
-    TRY(gradient_scratch_get(&scratch, stream, primitive, weight));
+    const bool thin = must_thin_out(&r.shape);
+    if (thin)
+        r.shape = thinned_out(r.shape);
     const struct conv_shape *s = &r.shape;
+    TRY(get(&primitive, stream, &r));
+    TRY(gradient_scratch_get(&scratch, stream, primitive, weight,
+                             thin ? (size_t)(s->n * s->h * s->w * s->c) * sizeof(float) : 0));
+    if (thin)
+        thin_out((float *)(void *)scratch.seen, in, geometry.stride, s->h, s->w);
     dnnl_memory_desc_t from = nhwc(s->n, s->h, s->w, s->c);
     dnnl_memory_desc_t to = nhwc(s->n, s->oh, s->ow, s->o);
     dnnl_memory_desc_t bias_layout = vector(s->o);
     dnnl_memory_desc_t ours = weights_layout(s, false);
     const struct primitive_argument arguments[] = {
-        {DNNL_ARG_SRC, &from, in->data},
+        {DNNL_ARG_SRC, &from, thin ? scratch.seen : in->data},
         {DNNL_ARG_DIFF_DST, &to, out_grad->data},
         {DNNL_ARG_DIFF_WEIGHTS, &primitive->weights, scratch.packed},
         {DNNL_ARG_SCRATCHPAD, &primitive->scratchpad, scratch.own},
