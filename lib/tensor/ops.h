@@ -16,6 +16,7 @@
 #ifndef TENSOR_OPS_H
 #define TENSOR_OPS_H
 
+#include "tensor/norm.h"
 #include "tensor/weight.h"
 
 /* ---- elementwise -------------------------------------------------------------------------- */
@@ -391,6 +392,7 @@ typedef md_status clip_norm_fn(struct stream *stream, struct tensor *grad, float
     X(fill) X(copy) X(add) X(scale) X(blend) X(relu_backward)                           \
     X(conv2d_forward) X(conv2d_backward_input) X(conv2d_backward_weight)                \
     X(linear_forward) X(linear_backward_input) X(linear_backward_weight)                \
+    X(norm_forward) X(norm_backward)                                                    \
     X(maxpool_forward) X(conv2d_maxpool_forward) X(maxpool_backward)                    \
     X(upsample_add) X(upsample_backward) X(images_to_tensor) X(anchors)                 \
     X(topk) X(rpn_decode) X(nms) X(merge_proposals)       \
