@@ -101,6 +101,7 @@ static const struct field fields[] = {
     FIELD("SOLVER.WARMUP_FACTOR", DOUBLE, solver.warmup_factor, 0, 1e6),
     FIELD("SOLVER.WARMUP_ITERS", INT64, solver.warmup_iters, 0, ITERATIONS),
     FIELD("SOLVER.WEIGHT_DECAY", DOUBLE, solver.weight_decay, 0, 1e6),
+    FIELD("SOLVER.WEIGHT_DECAY_NORM", DOUBLE, solver.weight_decay_norm, 0, 1e6),
     FIELD("TEST.DETECTIONS_PER_IMAGE", INT, model.detections_per_image, 1, TYPED_MAX_COUNT),
     FIELD("TEST.EVAL_PERIOD", INT64, solver.eval_period, 0, ITERATIONS),
 };
@@ -228,8 +229,11 @@ static md_status read_solver(const struct config *config, struct solver_config *
     md_status st = MD_OK;
     TRY(read_metric(config, out));
     out->weight_decay_bias = out->weight_decay;
-    if (config_value(config, "SOLVER.WEIGHT_DECAY_BIAS")->kind != VALUE_NONE)
+    out->weight_decay_norm_bias = out->weight_decay_norm;
+    if (config_value(config, "SOLVER.WEIGHT_DECAY_BIAS")->kind != VALUE_NONE) {
         TRY(typed_read_number(config, "SOLVER.WEIGHT_DECAY_BIAS", 0, 1e6, &out->weight_decay_bias));
+        out->weight_decay_norm_bias = out->weight_decay_bias;
+    }
     TRY(typed_read_update(config, out));
     if (out->schedule == SCHEDULE_MULTI_STEP)
         TRY(read_steps(config, out));

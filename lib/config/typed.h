@@ -34,6 +34,8 @@ struct roi_config {
     bool   cls_agnostic_bbox_reg;
 };
 
+enum norm_kind { NORM_NONE, NORM_FROZEN_BN, NORM_GN, NORM_BN };
+
 struct model_config {
     int   depth; /* 18, 34 basic; 50, 101, 152 bottleneck; 0: MDET.RESNETS.BLOCKS decides */
     int   blocks[4];
@@ -42,6 +44,7 @@ struct model_config {
     bool  stride_in_1x1;
     int   stem_out_channels, res2_out_channels;
     int   freeze_at;
+    enum norm_kind resnet_norm, fpn_norm;
     int   fpn_out_channels;
     bool  fpn_fuse_avg;
     double anchor_sizes[CONFIG_LEVELS][CONFIG_MAX_SIZES]; /* p2..p6 */
@@ -85,6 +88,7 @@ enum clip_kind { CLIP_OFF, CLIP_VALUE, CLIP_NORM, CLIP_FULL_MODEL };
 
 struct solver_config {
     double base_lr, momentum, weight_decay, weight_decay_bias, bias_lr_factor;
+    double weight_decay_norm, weight_decay_norm_bias; /* of weights and biases of trained norms */
     bool   nesterov;
     int    ims_per_batch, accumulate; /* MDET.SOLVER.ACCUMULATE parts of it at a time */
     int64_t max_iter;
@@ -116,7 +120,7 @@ struct typed_config {
 };
 
 /* Reads and checks every field: ranges, counts, combinations this engine has no network for
- * (MODEL.MASK_ON, another backbone, a trainable norm, GIoU losses, ...) are MD_EUNSUPPORTED or
+ * (MODEL.MASK_ON, another backbone, a norm over devices, GIoU losses, ...) are MD_EUNSUPPORTED or
  * MD_EINVAL naming the key, its value and what is possible. */
 md_status config_typed(const struct config *config, struct typed_config *out);
 

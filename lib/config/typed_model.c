@@ -119,6 +119,42 @@ fail:
     return st;
 }
 
+/* A group norm has 32 groups of equal width, as Detectron2's. */
+static md_status check_norm_width(const char *key, const char *wide_key, int channels)
+{
+    enum { GROUPS = 32 };
+    if (channels % GROUPS == 0)
+        return MD_OK;
+    return ERROR(MD_EINVAL,
+                 "%s is GN, which has %d groups, and %s makes %d channels; that must be "
+                 "a multiple of %d",
+                 key, GROUPS, wide_key, channels, GROUPS);
+}
+
+static md_status read_norms(const struct config *config, struct model_config *out)
+{
+    static const char *const of_resnet[] = {"FrozenBN", "GN", "BN", NULL};
+    static const char *const of_fpn[] = {"", "GN", "BN", NULL};
+    static const char resnet_key[] = "MODEL.RESNETS.NORM", fpn_key[] = "MODEL.FPN.NORM";
+    int resnet = 0, fpn = 0;
+    md_status st = MD_OK;
+    TRY(typed_read_word(config, resnet_key, of_resnet, &resnet));
+    TRY(typed_read_word(config, fpn_key, of_fpn, &fpn));
+    out->resnet_norm = (enum norm_kind)(NORM_FROZEN_BN + resnet);
+    out->fpn_norm = fpn == 0 ? NORM_NONE : (enum norm_kind)(NORM_FROZEN_BN + fpn);
+    if (out->fpn_norm == NORM_GN)
+        TRY(check_norm_width(fpn_key, "MODEL.FPN.OUT_CHANNELS", out->fpn_out_channels));
+    if (out->resnet_norm != NORM_GN)
+        return MD_OK;
+    TRY(check_norm_width(resnet_key, "MODEL.RESNETS.STEM_OUT_CHANNELS", out->stem_out_channels));
+    TRY(check_norm_width(resnet_key, "MODEL.RESNETS.RES2_OUT_CHANNELS", out->res2_out_channels));
+    if (!out->basic_blocks)
+        TRY(check_norm_width(resnet_key, "MODEL.RESNETS.WIDTH_PER_GROUP times NUM_GROUPS",
+                             out->num_groups * out->width_per_group));
+fail:
+    return st;
+}
+
 md_status typed_read_model(const struct config *config, struct model_config *out)
 {
     static const char *const fuse[] = {"sum", "avg", NULL};
@@ -126,6 +162,7 @@ md_status typed_read_model(const struct config *config, struct model_config *out
     md_status st = MD_OK;
     TRY(read_blocks(config, out));
     TRY(read_anchors(config, out));
+    TRY(read_norms(config, out));
     TRY(typed_read_word(config, "MODEL.FPN.FUSE_TYPE", fuse, &word));
     out->fpn_fuse_avg = word == 1;
     TRY(typed_read_floats(config, "MODEL.PIXEL_MEAN", 3, -1e6, 1e6, out->pixel_mean));

@@ -9,32 +9,32 @@
 static const struct pool_geometry subsample = {1, 2, 0}; /* p6 = every second cell of p5 */
 
 static md_status declare_part(struct conv *conv, struct param_set *set, const char *part, int level,
-                              int in, int out, int kernel)
+                              const struct conv_spec *shape)
 {
     char name[64];
     snprintf(name, sizeof name, "backbone.fpn_%s%d", part, level);
-    struct conv_spec spec = {.name = name,
-                             .in = in,
-                             .out = out,
-                             .kernel = kernel,
-                             .stride = 1,
-                             .pad = kernel / 2,
-                             .groups = 1,
-                             .trainable = true,
-                             .init = INIT_UNIFORM,
-                             .init_value = init_xavier((int64_t)in * kernel * kernel)};
+    struct conv_spec spec = *shape;
+    spec.name = name;
+    spec.stride = spec.groups = 1;
+    spec.pad = spec.kernel / 2;
+    spec.trainable = true;
+    spec.init = INIT_UNIFORM;
+    spec.init_value = init_xavier((int64_t)spec.in * spec.kernel * spec.kernel);
     return conv_declare(conv, set, &spec);
 }
 
 md_status fpn_declare(struct fpn *fpn, struct param_set *set, const struct model_config *config)
 {
     md_status st = MD_OK;
+    const enum conv_norm norm = resnet_norm(config->fpn_norm, true);
     fpn->fuse_avg = config->fpn_fuse_avg;
     for (int k = 0; k < RESNET_STAGES; k++) {
         int in = config->res2_out_channels << k;
         int out = config->fpn_out_channels;
-        TRY(declare_part(&fpn->lateral[k], set, "lateral", k + 2, in, out, 1));
-        TRY(declare_part(&fpn->output[k], set, "output", k + 2, out, out, 3));
+        const struct conv_spec lateral = {.in = in, .out = out, .kernel = 1, .norm = norm};
+        const struct conv_spec output = {.in = out, .out = out, .kernel = 3, .norm = norm};
+        TRY(declare_part(&fpn->lateral[k], set, "lateral", k + 2, &lateral));
+        TRY(declare_part(&fpn->output[k], set, "output", k + 2, &output));
     }
 fail:
     return st;
@@ -58,16 +58,16 @@ void fpn_free(struct fpn *fpn, struct device *device)
 
 /* The pyramid is allocated first, so that inference can give the merged maps back. */
 /* The last convolution of each level, and p6 from p5's: nothing of it waits for another level. */
-static md_status output_forward(struct fpn *fpn, struct stream *stream,
+static md_status output_forward(struct fpn *fpn, struct stream *stream, struct workspace *workspace,
                                 struct tensor pyramid[FPN_LEVELS],
-                                const struct tensor merged[RESNET_STAGES])
+                                const struct tensor merged[RESNET_STAGES], struct fpn_saved *saved)
 {
     md_status st = MD_OK, joined;
     TRY(stream_fork(stream, RESNET_STAGES));
     for (int k = 0; k < RESNET_STAGES && st >= 0; k++) {
         stream_branch(stream, k);
-        st = op_conv2d_forward(stream, &pyramid[k], &merged[k], &fpn->output[k].op,
-                               fpn->output[k].geometry, NULL, false);
+        st = conv_apply(&fpn->output[k], stream, workspace, &pyramid[k], &merged[k], NULL, false,
+                        saved ? &saved->output[k] : NULL);
     }
     if (st >= 0) /* on the last level's branch */
         st = op_maxpool_forward(stream, &pyramid[4], &pyramid[3], subsample);
@@ -93,8 +93,10 @@ md_status fpn_forward(struct fpn *fpn, struct stream *stream, struct workspace *
 
     size_t mark = workspace_mark(workspace);
     for (int k = RESNET_STAGES - 1; k >= 0; k--) {
-        TRY(conv_forward(&fpn->lateral[k], stream, workspace, &merged[k], &features[k], NULL,
-                         false));
+        TRY(workspace_activation(workspace, &merged[k],
+                                 conv_output(&fpn->lateral[k], features[k].shape)));
+        TRY(conv_apply(&fpn->lateral[k], stream, workspace, &merged[k], &features[k], NULL, false,
+                       saved ? &saved->lateral[k] : NULL));
         if (k + 1 < RESNET_STAGES) {
             TRY(op_upsample_add(stream, &merged[k], &merged[k + 1]));
             if (fpn->fuse_avg)
@@ -103,7 +105,7 @@ md_status fpn_forward(struct fpn *fpn, struct stream *stream, struct workspace *
         if (saved)
             saved->merged[k] = merged[k];
     }
-    TRY(output_forward(fpn, stream, pyramid, merged));
+    TRY(output_forward(fpn, stream, workspace, pyramid, merged, saved));
     if (saved) {
         memcpy(saved->features, features, sizeof saved->features);
         memcpy(saved->pyramid, pyramid, sizeof saved->pyramid);
@@ -125,14 +127,15 @@ md_status fpn_backward(struct fpn *fpn, struct stream *stream, struct workspace 
                             subsample));
     for (int k = 0; k < RESNET_STAGES; k++) {
         TRY(workspace_activation(workspace, &merged_grads[k], saved->merged[k].shape));
-        TRY(conv_backward(&fpn->output[k], stream, &merged_grads[k], false, &saved->merged[k],
-                          &pyramid_grads[k]));
+        TRY(conv_backward_saved(&fpn->output[k], stream, workspace, &merged_grads[k], false,
+                                &saved->merged[k], &pyramid_grads[k], &saved->output[k]));
         if (k > 0)
             TRY(op_upsample_backward(stream, &merged_grads[k], &merged_grads[k - 1]));
         if (fpn->fuse_avg && k + 1 < RESNET_STAGES)
             TRY(op_scale(stream, &merged_grads[k], 0.5f));
-        TRY(conv_backward(&fpn->lateral[k], stream, k >= first ? &feature_grads[k] : NULL, false,
-                          &saved->features[k], &merged_grads[k]));
+        TRY(conv_backward_saved(&fpn->lateral[k], stream, workspace,
+                                k >= first ? &feature_grads[k] : NULL, false, &saved->features[k],
+                                &merged_grads[k], &saved->lateral[k]));
     }
     workspace_rewind(workspace, mark);
 fail:

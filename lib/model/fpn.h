@@ -14,6 +14,7 @@ struct fpn {
 struct fpn_saved {
     struct tensor features[RESNET_STAGES], pyramid[FPN_LEVELS];
     struct tensor merged[RESNET_STAGES]; /* inputs of the output convolutions */
+    struct conv_saved lateral[RESNET_STAGES], output[RESNET_STAGES];
 };
 
 md_status fpn_declare(struct fpn *fpn, struct param_set *set, const struct model_config *config);

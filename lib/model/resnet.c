@@ -1,4 +1,4 @@
-/* resnet.c - ResNet and ResNeXt with FrozenBN: declaration and forward. */
+/* resnet.c - ResNet and ResNeXt, their norms fixed or trained: declaration and forward. */
 #include "model/resnet.h"
 
 #include <stdio.h>
@@ -11,7 +11,17 @@
 struct block_plan {
     int in, out, width, groups, stride;
     bool bottleneck, stride_in_1x1, trainable;
+    enum norm_kind norm;
 };
+
+enum conv_norm resnet_norm(enum norm_kind kind, bool trainable)
+{
+    static const enum conv_norm norms[] = {[NORM_NONE] = CONV_BIAS,
+                                           [NORM_FROZEN_BN] = CONV_FROZEN_BN,
+                                           [NORM_GN] = CONV_GROUP_NORM,
+                                           [NORM_BN] = CONV_BATCH_NORM};
+    return kind == NORM_BN && !trainable ? CONV_FROZEN_BN : norms[kind];
+}
 
 static md_status declare_conv(struct conv *conv, struct param_set *set, const char *block,
                               const char *part, struct conv_spec spec)
@@ -20,7 +30,6 @@ static md_status declare_conv(struct conv *conv, struct param_set *set, const ch
     snprintf(name, sizeof name, "%s.%s", block, part);
     spec.name = name;
     spec.pad = spec.kernel / 2;
-    spec.norm = true;
     spec.init = INIT_NORMAL;
     spec.init_value = init_msra(spec.out, spec.kernel);
     return conv_declare(conv, set, &spec);
@@ -39,6 +48,7 @@ static md_status declare_block(struct resnet_block *block, struct param_set *set
     block->bottleneck = plan->bottleneck;
     block->has_shortcut = plan->in != plan->out;
     bool t = plan->trainable;
+    const enum conv_norm norm = resnet_norm(plan->norm, t);
     int w = plan->width;
     if (block->has_shortcut)
         TRY(declare_conv(&block->shortcut, set, name, "shortcut",
@@ -47,6 +57,7 @@ static md_status declare_block(struct resnet_block *block, struct param_set *set
                                             .kernel = 1,
                                             .stride = plan->stride,
                                             .groups = 1,
+                                            .norm = norm,
                                             .trainable = t}));
     if (plan->bottleneck) {
         TRY(declare_conv(&block->conv1, set, name, "conv1",
@@ -55,6 +66,7 @@ static md_status declare_block(struct resnet_block *block, struct param_set *set
                                             .kernel = 1,
                                             .stride = stride1,
                                             .groups = 1,
+                                            .norm = norm,
                                             .trainable = t}));
         TRY(declare_conv(&block->conv2, set, name, "conv2",
                          (struct conv_spec){.in = w,
@@ -62,11 +74,16 @@ static md_status declare_block(struct resnet_block *block, struct param_set *set
                                             .kernel = 3,
                                             .stride = stride2,
                                             .groups = plan->groups,
+                                            .norm = norm,
                                             .trainable = t}));
-        TRY(declare_conv(
-            &block->conv3, set, name, "conv3",
-            (struct conv_spec){
-                .in = w, .out = plan->out, .kernel = 1, .stride = 1, .groups = 1, .trainable = t}));
+        TRY(declare_conv(&block->conv3, set, name, "conv3",
+                         (struct conv_spec){.in = w,
+                                            .out = plan->out,
+                                            .kernel = 1,
+                                            .stride = 1,
+                                            .groups = 1,
+                                            .norm = norm,
+                                            .trainable = t}));
     } else {
         TRY(declare_conv(&block->conv1, set, name, "conv1",
                          (struct conv_spec){.in = plan->in,
@@ -74,6 +91,7 @@ static md_status declare_block(struct resnet_block *block, struct param_set *set
                                             .kernel = 3,
                                             .stride = stride1,
                                             .groups = 1,
+                                            .norm = norm,
                                             .trainable = t}));
         TRY(declare_conv(&block->conv2, set, name, "conv2",
                          (struct conv_spec){.in = plan->out,
@@ -81,6 +99,7 @@ static md_status declare_block(struct resnet_block *block, struct param_set *set
                                             .kernel = 3,
                                             .stride = 1,
                                             .groups = 1,
+                                            .norm = norm,
                                             .trainable = t}));
     }
 fail:
@@ -122,7 +141,7 @@ md_status resnet_declare(struct resnet *resnet, struct param_set *set,
                              .stride = 2,
                              .pad = 3,
                              .groups = 1,
-                             .norm = true,
+                             .norm = resnet_norm(config->resnet_norm, !resnet->stem_frozen),
                              .trainable = !resnet->stem_frozen,
                              .init = INIT_NORMAL,
                              .init_value = init_msra(channels, 7)};
@@ -134,7 +153,8 @@ md_status resnet_declare(struct resnet *resnet, struct param_set *set,
                                   .groups = config->num_groups,
                                   .stride = k == 0 ? 1 : 2,
                                   .bottleneck = !config->basic_blocks,
-                                  .stride_in_1x1 = config->stride_in_1x1};
+                                  .stride_in_1x1 = config->stride_in_1x1,
+                                  .norm = config->resnet_norm};
         TRY(declare_stage(&resnet->stages[k], set, k, plan, config));
         channels = plan.out;
     }
@@ -237,30 +257,38 @@ void resnet_saved_free(struct resnet_saved *saved, struct memory *memory)
 /* ---- forward ------------------------------------------------------------------------------ */
 
 /* `out` is allocated by the caller: what lies behind it in the workspace can be given back. Without
- * `saved`, `out` may be `in`, if their shapes are the same. */
+ * `keep`, `out` may be `in`, if their shapes are the same. */
 static md_status block_forward(struct resnet_block *block, struct stream *stream,
                                struct workspace *workspace, struct tensor *out,
-                               const struct tensor *in, struct resnet_block_saved *saved)
+                               const struct tensor *in, struct resnet_block_saved *keep)
 {
     md_status st = MD_OK;
-    struct tensor shortcut = *in, mid1 = {0}, mid2 = {0};
+    struct tensor shortcut = *in, mid1, mid2 = {0};
     if (block->has_shortcut) {
         /* The last convolution reads its residual where it writes its result. */
-        TRY(op_conv2d_forward(stream, out, in, &block->shortcut.op, block->shortcut.geometry, NULL,
-                              false));
+        TRY(conv_apply(&block->shortcut, stream, workspace, out, in, NULL, false,
+                       keep ? &keep->shortcut : NULL));
         shortcut = *out;
     }
-    TRY(conv_forward(&block->conv1, stream, workspace, &mid1, in, NULL, true));
+    TRY(workspace_activation(workspace, &mid1, conv_output(&block->conv1, in->shape)));
+    TRY(conv_apply(&block->conv1, stream, workspace, &mid1, in, NULL, true,
+                   keep ? &keep->conv1 : NULL));
     if (block->bottleneck) {
-        TRY(conv_forward(&block->conv2, stream, workspace, &mid2, &mid1, NULL, true));
-        TRY(op_conv2d_forward(stream, out, &mid2, &block->conv3.op, block->conv3.geometry,
-                              &shortcut, true));
+        TRY(workspace_activation(workspace, &mid2, conv_output(&block->conv2, mid1.shape)));
+        TRY(conv_apply(&block->conv2, stream, workspace, &mid2, &mid1, NULL, true,
+                       keep ? &keep->conv2 : NULL));
+        TRY(conv_apply(&block->conv3, stream, workspace, out, &mid2, &shortcut, true,
+                       keep ? &keep->conv3 : NULL));
     } else {
-        TRY(op_conv2d_forward(stream, out, &mid1, &block->conv2.op, block->conv2.geometry,
-                              &shortcut, true));
+        TRY(conv_apply(&block->conv2, stream, workspace, out, &mid1, &shortcut, true,
+                       keep ? &keep->conv2 : NULL));
     }
-    if (saved)
-        *saved = (struct resnet_block_saved){*in, mid1, mid2, *out};
+    if (keep) {
+        keep->in = *in;
+        keep->mid1 = mid1;
+        keep->mid2 = mid2;
+        keep->out = *out;
+    }
 fail:
     return st;
 }
@@ -323,11 +351,14 @@ static md_status stem_forward(struct resnet *resnet, struct stream *stream,
         SHAPE(conv.dims[0], (conv.dims[1] - 1) / 2 + 1, (conv.dims[2] - 1) / 2 + 1, conv.dims[3]);
     const bool saves = saved && !resnet->stem_frozen;
     TRY(workspace_activation(workspace, out, pooled));
-    if (!saves && stream->device->backend->fused_stem && image->type != TENSOR_F32)
+    if (!saves && !resnet->stem.normed && stream->device->backend->fused_stem &&
+        image->type != TENSOR_F32)
         return op_conv2d_maxpool_forward(stream, out, image, &resnet->stem.op,
                                          resnet->stem.geometry, pool);
     size_t mark = workspace_mark(workspace);
-    TRY(conv_forward(&resnet->stem, stream, workspace, &stem, image, NULL, true));
+    TRY(workspace_activation(workspace, &stem, conv));
+    TRY(conv_apply(&resnet->stem, stream, workspace, &stem, image, NULL, true,
+                   saves ? &saved->stem_conv : NULL));
     TRY(op_maxpool_forward(stream, out, &stem, pool));
     if (saves) {
         saved->image = *image;

@@ -1,4 +1,4 @@
-/* resnet.h - ResNet and ResNeXt with FrozenBN: basic and bottleneck blocks. Detectron2's
+/* resnet.h - ResNet and ResNeXt, their norms fixed or trained: basic and bottleneck blocks. Detectron2's
  * modeling/backbone/resnet.py, names included. */
 #ifndef MODEL_RESNET_H
 #define MODEL_RESNET_H
@@ -29,12 +29,16 @@ struct resnet {
 /* What the backward pass needs of one block. */
 struct resnet_block_saved {
     struct tensor in, mid1, mid2, out; /* mid2 only in bottlenecks */
+    struct conv_saved shortcut, conv1, conv2, conv3;
 };
 struct resnet_saved {
     struct tensor image, stem, pooled;               /* only when the stem is trained */
+    struct conv_saved stem_conv;
     struct resnet_block_saved *blocks[RESNET_STAGES]; /* [count] */
 };
 
+/* FrozenBN stands in for the batch norm of a layer that is not trained. */
+enum conv_norm resnet_norm(enum norm_kind kind, bool trainable);
 md_status resnet_declare(struct resnet *resnet, struct param_set *set, const struct model_config *config);
 void      resnet_bind(struct resnet *resnet, struct param_set *set);
 md_status resnet_refresh(struct resnet *resnet, struct param_set *set, struct stream *stream);

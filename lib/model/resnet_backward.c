@@ -13,14 +13,18 @@ static md_status branch_backward(struct resnet_block *block, struct stream *stre
     TRY(workspace_activation(workspace, &mid1_grad, saved->mid1.shape));
     if (block->bottleneck) {
         TRY(workspace_activation(workspace, &mid2_grad, saved->mid2.shape));
-        TRY(conv_backward(&block->conv3, stream, &mid2_grad, false, &saved->mid2, grad));
+        TRY(conv_backward_saved(&block->conv3, stream, workspace, &mid2_grad, false, &saved->mid2,
+                                grad, &saved->conv3));
         TRY(op_relu_backward(stream, &mid2_grad, &saved->mid2));
-        TRY(conv_backward(&block->conv2, stream, &mid1_grad, false, &saved->mid1, &mid2_grad));
+        TRY(conv_backward_saved(&block->conv2, stream, workspace, &mid1_grad, false, &saved->mid1,
+                                &mid2_grad, &saved->conv2));
     } else {
-        TRY(conv_backward(&block->conv2, stream, &mid1_grad, false, &saved->mid1, grad));
+        TRY(conv_backward_saved(&block->conv2, stream, workspace, &mid1_grad, false, &saved->mid1,
+                                grad, &saved->conv2));
     }
     TRY(op_relu_backward(stream, &mid1_grad, &saved->mid1));
-    TRY(conv_backward(&block->conv1, stream, in_grad, true, &saved->in, &mid1_grad));
+    TRY(conv_backward_saved(&block->conv1, stream, workspace, in_grad, true, &saved->in, &mid1_grad,
+                            &saved->conv1));
 fail:
     return st;
 }
@@ -35,7 +39,8 @@ static md_status block_backward(struct resnet_block *block, struct stream *strea
     size_t mark = workspace_mark(workspace);
     TRY(op_relu_backward(stream, grad, &saved->out));
     if (block->has_shortcut) {
-        TRY(conv_backward(&block->shortcut, stream, in_grad, true, &saved->in, grad));
+        TRY(conv_backward_saved(&block->shortcut, stream, workspace, in_grad, true, &saved->in,
+                                grad, &saved->shortcut));
         TRY(branch_backward(block, stream, workspace, in_grad, grad, saved));
     } else {
         TRY(branch_backward(block, stream, workspace, grad, grad, saved));
@@ -57,7 +62,8 @@ static md_status stem_backward(struct resnet *resnet, struct stream *stream,
     TRY(op_maxpool_backward(stream, &stem_grad, grad, &saved->stem,
                             (struct pool_geometry){3, 2, 1}));
     TRY(op_relu_backward(stream, &stem_grad, &saved->stem));
-    TRY(conv_backward(&resnet->stem, stream, NULL, false, &saved->image, &stem_grad));
+    TRY(conv_backward_saved(&resnet->stem, stream, workspace, NULL, false, &saved->image,
+                            &stem_grad, &saved->stem_conv));
     workspace_rewind(workspace, mark);
 fail:
     return st;

@@ -107,27 +107,42 @@ static bool has_a_group_each(const struct weights_file *file)
     return true;
 }
 
-/* Biases apart from weights, the kind of the first parameter in front. */
-static md_status part_biases(struct taking *t)
+static bool trains_norms(const struct param_set *set)
+{
+    for (int i = 0; i < set->count; i++)
+        if (set->items[i]->spec.is_norm && set->items[i]->spec.kind == PARAM_TRAINABLE)
+            return true;
+    return false;
+}
+
+/* Parameters whose settings differ from those of the first: norms have a weight decay of their own, and
+ * where none are trained biases may have. */
+static bool is_apart(const struct taking *t, const struct param *param)
+{
+    return trains_norms(t->detector->params) ? param->spec.is_norm : param->spec.is_bias;
+}
+
+/* Those apart behind the others, the kind of the first parameter in front. */
+static md_status part_settings(struct taking *t)
 {
     md_status st = MD_OK;
     struct memory *memory = t->plan.memory;
     const struct param **parted = NULL;
     size_t count = 0;
-    bool first = t->trained_count > 0 && t->trained[0]->spec.is_bias;
+    bool first = t->trained_count > 0 && is_apart(t, t->trained[0]);
     TRY(memory_zeroed(memory, &parted, t->trained_count, sizeof *parted));
     for (size_t i = 0; i < t->trained_count; i++)
-        if (t->trained[i]->spec.is_bias == first)
+        if (is_apart(t, t->trained[i]) == first)
             parted[count++] = t->trained[i];
     if (count != t->file->groups[0].count)
-        FAIL(
-            MD_EUNSUPPORTED,
-            "%s: its optimizer has groups other than weights (%zu here) and biases (%zu), so which "
-            "momentum belongs where is unknown; start a new training from its weights",
-            t->file->path, first ? t->trained_count - count : count,
-            first ? count : t->trained_count - count);
+        FAIL(MD_EUNSUPPORTED,
+             "%s: its optimizer has groups other than weights (%zu here) and %s (%zu), so which "
+             "momentum belongs where is unknown; start a new training from its weights",
+             t->file->path, first ? t->trained_count - count : count,
+             trains_norms(t->detector->params) ? "norms" : "biases",
+             first ? count : t->trained_count - count);
     for (size_t i = 0; i < t->trained_count; i++)
-        if (t->trained[i]->spec.is_bias != first)
+        if (is_apart(t, t->trained[i]) != first)
             parted[count++] = t->trained[i];
     memcpy(t->trained, parted, t->trained_count * sizeof *parted);
 fail:
@@ -136,7 +151,8 @@ fail:
 }
 
 /* Detectron2 gives each parameter a group, or since 0.6 one to those of equal settings, in the order in
- * which the settings first appear. Where norms are frozen, settings tell biases from weights at most. */
+ * which the settings first appear. They tell norms, or else biases, from weights at most: a run that does
+ * both is refused. */
 static md_status order_trained(struct taking *t)
 {
     const struct weights_file *file = t->file;
@@ -151,7 +167,7 @@ static md_status order_trained(struct taking *t)
     if (file->group_count == 1 || has_a_group_each(file))
         return MD_OK;
     if (file->group_count == 2)
-        return part_biases(t);
+        return part_settings(t);
     return ERROR(
         MD_EUNSUPPORTED,
         "%s: its optimizer has %zu groups of parameters, so which momentum belongs where is "
@@ -282,8 +298,9 @@ md_status detectron2_run_load(struct detectron2_run *out, struct detector *detec
     TRY(prepare(&taking));
     TRY(write_all(&taking));
     tell_momentum(&taking);
-    *out =
-        (struct detectron2_run){.iteration = finished, .has_momentum = taking.momentum_count > 0};
+    *out = (struct detectron2_run){.iteration = finished,
+                                   .has_momentum = taking.momentum_count > 0,
+                                   .trains_norms = trains_norms(detector->params)};
 fail:
     weights_plan_free(&taking.plan);
     memory_free(memory, taking.targets);
@@ -329,7 +346,8 @@ void detectron2_run_compare(const struct detectron2_run *run, const struct weigh
         return;
     /* Weights are in front, for no layer begins with its bias; biases come second or with them. */
     const struct weights_group *group = &file->groups[0];
-    const struct weights_group *bias = &file->groups[file->group_count > 1];
+    const bool second = file->group_count > 1 && !run->trains_norms;
+    const struct weights_group *bias = &file->groups[second];
     double lr = schedule_lr(schedule, run->iteration);
     compare(file, log, "SOLVER.BASE_LR", solver->base_lr, group->initial_lr);
     compare(file, log, "SOLVER.BIAS_LR_FACTOR", solver->bias_lr_factor,

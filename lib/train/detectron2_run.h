@@ -14,6 +14,7 @@
 struct detectron2_run {
     int64_t iteration;    /* finished steps */
     bool    has_momentum; /* false: the next step is SGD's first */
+    bool    trains_norms; /* the groups behind the first are theirs, not the biases' */
 };
 
 /* Is it a checkpoint of PyTorch, as against one of a run here? */

@@ -10,12 +10,13 @@ enum { SCALE_PATIENCE = 2000 /* steps, as torch's GradScaler */ };
 static struct optimizer_range range_of(const struct param *param,
                                        const struct solver_config *config)
 {
-    bool bias = param->spec.is_bias;
+    const bool bias = param->spec.is_bias, norm = param->spec.is_norm;
+    const double of_weight = norm ? config->weight_decay_norm : config->weight_decay;
+    const double of_bias = norm ? config->weight_decay_norm_bias : config->weight_decay_bias;
     return (struct optimizer_range){.first = param->offset,
                                     .count = param_count(param),
                                     .lr_factor = bias ? config->bias_lr_factor : 1.0,
-                                    .weight_decay =
-                                        bias ? config->weight_decay_bias : config->weight_decay};
+                                    .weight_decay = bias ? of_bias : of_weight};
 }
 
 /* Parameters lie in the slab in the order of their declaration. */

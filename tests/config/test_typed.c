@@ -222,9 +222,9 @@ static const struct {
 } refused[] = {
     {"MODEL.MASK_ON", "True", "MODEL.MASK_ON is bool True; only False is possible",
      MD_EUNSUPPORTED},
-    {"MODEL.RESNETS.NORM", "BN", "MODEL.RESNETS.NORM is str 'BN'; only FrozenBN is possible",
-     MD_EUNSUPPORTED},
-    {"MODEL.FPN.NORM", "GN", "only '' is possible", MD_EUNSUPPORTED},
+    {"MODEL.RESNETS.NORM", "SyncBN", "possible are FrozenBN, GN, BN", MD_EUNSUPPORTED},
+    {"MODEL.FPN.NORM", "LN", "MODEL.FPN.NORM", MD_EUNSUPPORTED},
+    {"SOLVER.WEIGHT_DECAY_NORM", "-1", "SOLVER.WEIGHT_DECAY_NORM", MD_EINVAL},
     {"MODEL.RPN.BBOX_REG_LOSS_TYPE", "giou", "only smooth_l1", MD_EUNSUPPORTED},
     {"MODEL.ROI_HEADS.NAME", "CascadeROIHeads", "there are no cascade", MD_EUNSUPPORTED},
     {"MODEL.BACKBONE.NAME", "build_resnet_backbone", "MODEL.BACKBONE.NAME", MD_EUNSUPPORTED},
