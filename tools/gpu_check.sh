@@ -18,7 +18,8 @@
 # comes along as Debian packages in a folder (GPU_CHECK_DEBS, or third_party/debs), which are unpacked to
 # build/gpu/prefix and installed nowhere. oneDNN, libjpeg, libpng and expat are not needed. Nothing is
 # downloaded, and the settings of the GPU are left alone. Where the checkout has no .git,
-# GPU_CHECK_COMMIT says what it is.
+# GPU_CHECK_COMMIT says what it is. GPU_CHECK_MASKS (third_party/masks) is a folder with train.csv, val.csv
+# and images/ for the section of that name.
 set -u
 LC_ALL=C
 export LC_ALL
@@ -30,7 +31,10 @@ device_tests:150:tests of kernels, primitives, backend and network, on the GPU
 limits:60:copy bandwidth, tensor peak, gaps in a graph with and without programmatic launch, device properties
 fps:150:md-fps for X-101 and R-50, fp32 and bf16 at batch 1, bf16 at batch 8, then fp16 and tf32
 peer:110:torchvision, eager bf16 channels_last, same weights and images; boxes compared; NMS, RoIAlign
-ops:80:bench-ops, each primitive and its share of the roofline
+train:100:md-fps --train for X-101 and R-50, bf16 at batch 2 and 16, fp32 at batch 2; two runs with the same bits
+train_peer:80:torchvision'"'"'s training step under autocast, same weights and pictures
+masks:70:a short training on photographs of faces with and without masks, with its AP50
+ops:100:bench-ops, each primitive and its share of the roofline; at batch 8 gradients too
 layers:60:the same convolutions and products by cuDNN and cuBLASLt through PyTorch
 engines:80:every engine of cuDNN and cuBLASLt for shapes of X-101, timed
 sanitize:110:compute-sanitizer memcheck, racecheck, initcheck, synccheck over the tests of kernels
@@ -240,7 +244,9 @@ section_ops() {
     bandwidth=$(limit copy_gb_per_s) peak=$(limit matmul_bf16_tflop_per_s)
     code=0
     for batch in 1 8; do
-        "$bin/bench-ops" --device cuda --precision bf16 --batch $batch --forward ${bandwidth:+--bandwidth "$bandwidth"} \
+        forward=--forward
+        [ $batch = 1 ] || forward="" # gradients too
+        "$bin/bench-ops" --device cuda --precision bf16 --batch $batch $forward ${bandwidth:+--bandwidth "$bandwidth"} \
             ${peak:+--peak "$peak"} --json "$work/ops-$batch.json" || code=1
     done
     json_list "$work"/ops-1.json "$work"/ops-8.json > "$data"
@@ -289,7 +295,7 @@ peer() { # what, short name, seconds
     timeout -k 5 "$seconds" "$python" bench/peers/torchvision_gpu.py "$what" --weights "$work/$short.safetensors" \
         --json "$work/fps-$short-fp32-1.json" --ours "$work/fps-$short-bf16-1.json" --out "$work/$what-$short.json" ||
         echo "FAILED $what $short (status $?)"
-    json_list "$work/$what"-*.json > "$data"
+    json_list "$work/$what"-X101.json "$work/$what"-R50.json > "$data"
 }
 
 section_peer() {
@@ -303,6 +309,69 @@ section_peer() {
         echo "FAILED tail" >> "$work/peer.out"
     json_list "$work"/eager-*.json > "$data"
     ! grep -q '^FAILED' "$work/peer.out" || fail "$(grep -m 1 '^FAILED' "$work/peer.out")"
+}
+
+train_fps() { # short name, precision, batch, runs
+    [ -s "$work/$1.safetensors" ] || { echo "FAILED no weights of $1: section fps makes them" && return; }
+    "$bin/md-fps" --quiet --train --device cuda --weights "$work/$1.safetensors" --size "$size" --precision "$2" --batch "$3" \
+        --warmup $(($4 / 3)) --iters "$4" --json "$work/step-$1-$2-$3.json" || echo "FAILED md-fps --train $1 $2 batch $3"
+    json_list "$work"/step-*.json > "$data"
+}
+
+# A few steps on drawn faces, twice: the same bits, and losses near the CPU's.
+train_twice() { # precision
+    for run in 1 2; do
+        "$bin/md-train" --quiet --train toy:32:1 --config faster_rcnn_R_50_FPN_3x --output "$work/twice-$run" --overwrite \
+            --device cuda --precision "$1" SEED 1 SOLVER.MAX_ITER 10 SOLVER.IMS_PER_BATCH 2 INPUT.MIN_SIZE_TRAIN '(320,)' \
+            MDET.DETERMINISTIC True TEST.EVAL_PERIOD 0 || { echo "FAILED md-train $1" && return; }
+    done
+    cmp "$work/twice-1/checkpoints/final.safetensors" "$work/twice-2/checkpoints/final.safetensors" > /dev/null 2>&1 ||
+        echo "FAILED two trainings in $1 differ"
+}
+
+section_train() {
+    need_program md-fps
+    need_program md-train
+    rm -f "$work"/step-*.json
+    {
+        for runs in bf16:2:30 bf16:16:12 fp32:2:12; do
+            for pair in $configs; do
+                batch=${runs#*:}
+                train_fps "${pair%%:*}" "${runs%%:*}" "${batch%:*}" "${batch#*:}"
+            done
+        done
+        train_twice fp32
+        train_twice bf16
+    } > "$work/train.out" 2>&1
+    cat "$work/train.out"
+    ! grep -q '^FAILED' "$work/train.out" || fail "$(grep '^FAILED' "$work/train.out" | tr '\n' ' ')"
+}
+
+section_train_peer() {
+    need_torch
+    {
+        peer train X101 $((box * 6 / 10))
+        peer train R50 $((box * 4 / 10))
+    } > "$work/train_peer.out" 2>&1
+    cat "$work/train_peer.out"
+    ! grep -q '^FAILED' "$work/train_peer.out" || fail "$(grep -m 1 '^FAILED' "$work/train_peer.out")"
+}
+
+# As many steps as its time allows, by those of the first: no figure of speed, but one of what is learned.
+section_masks() {
+    need_program md-train
+    masks=${GPU_CHECK_MASKS:-third_party/masks}
+    [ -f "$masks/train.csv" ] || skip "no $masks/train.csv: no photographs to train on"
+    timeout -k 5 $((box - 5)) "$bin/md-train" --quiet --train "csv:$masks/train.csv:$masks/images" \
+        --val "csv:$masks/val.csv:$masks/images" --config faster_rcnn_R_18_FPN --output "$work/masks" --overwrite --device cuda \
+        --precision bf16 SEED 1 SOLVER.IMS_PER_BATCH 16 SOLVER.BASE_LR 0.02 SOLVER.MAX_ITER 1500 SOLVER.STEPS '(1000, 1300)' \
+        INPUT.MIN_SIZE_TRAIN '(320, 400, 480)' INPUT.MIN_SIZE_TEST 400 TEST.EVAL_PERIOD 150 MDET.TEST.AP True \
+        MDET.BEST.METRIC bbox/AP50
+    code=$?
+    grep '"bbox/AP50"' "$work/masks/metrics.json" > "$work/masks.lines" 2> /dev/null
+    [ -s "$work/masks.lines" ] || fail "no average precision was measured (status $code)"
+    awk 'BEGIN { printf "[" } { printf "%s%s", (NR > 1 ? ",\n" : ""), $0 } END { print "]" }' "$work/masks.lines" > "$data"
+    [ $code -eq 0 ] || [ $code -eq 124 ] || fail "md-train ended with status $code"
 }
 
 section_compile() {

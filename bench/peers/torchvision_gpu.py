@@ -3,6 +3,7 @@
 
 usage: torchvision_gpu.py eager   --weights F.safetensors --json MD_FPS.json [--ours MD_FPS_BF16.json]
        torchvision_gpu.py compile --weights F.safetensors --json MD_FPS.json
+       torchvision_gpu.py train   --weights F.safetensors --json MD_FPS.json [--batches 2,16]
        torchvision_gpu.py layers  --ops BENCH_OPS.json
        torchvision_gpu.py tail
        torchvision_gpu.py limits
@@ -281,6 +282,35 @@ def compiled(run):
     return 0
 
 
+def train(run):
+    """A step of SGD under autocast: images on the device, six truths in each, as torchvision_cpu.py's."""
+    detector = Detector(run)
+    model = detector.model(False)
+    # The boxes' decoding is fp32 by itself where losses are computed; nothing else needs it.
+    model.rpn.head, model.roi_heads.box_predictor = model.rpn.head.inner, model.roi_heads.box_predictor.inner
+    model.train()
+    classes = detector.settings["MODEL.ROI_HEADS.NUM_CLASSES"]
+    target = {k: v.to(run.device) for k, v in common.train_target(*detector.side, classes, torch).items()}
+    parameters = [p for p in model.parameters() if p.requires_grad]
+    optimiser = torch.optim.SGD(parameters, lr=1e-9, momentum=0.9, weight_decay=1e-4)
+    for batch in map(int, run.a.batches.split(",")):
+        pictures = detector.pictures(batch)
+
+        def step(i):
+            optimiser.zero_grad(set_to_none=True)
+            with detector.autocast(True):
+                loss = sum(model(pictures[i % len(pictures)], [target] * batch).values())
+            loss.backward()
+            optimiser.step()
+
+        try:
+            run.figures.setdefault("times", {})[str(batch)] = run.measure(step, 8, 30)
+        except torch.cuda.OutOfMemoryError:
+            run.figures.setdefault("times", {})[str(batch)] = {"error": "out of memory"}
+        run.write()
+    return 0
+
+
 # ---- single operations ---------------------------------------------------------------------------
 
 
@@ -390,19 +420,20 @@ def limits(run):
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("what", choices=("eager", "compile", "layers", "tail", "limits"))
+    parser.add_argument("what", choices=("eager", "compile", "train", "layers", "tail", "limits"))
     parser.add_argument("--weights")
     parser.add_argument("--json")
     parser.add_argument("--ours")
     parser.add_argument("--ops")
     parser.add_argument("--out")
+    parser.add_argument("--batches", default="2,16")
     parser.add_argument("--seconds", type=float, default=8.0)
     parser.add_argument("--device", default="cuda")
     a = parser.parse_args()
-    if a.what in ("eager", "compile") and not (a.weights and a.json) or a.what == "layers" and not a.ops:
+    if a.what in ("eager", "compile", "train") and not (a.weights and a.json) or a.what == "layers" and not a.ops:
         parser.error(f"{a.what} needs its files: see the head of this program")
     run = Run(a)
-    code = {"eager": eager, "compile": compiled, "layers": layers, "tail": tail, "limits": limits}[a.what](run)
+    code = {"eager": eager, "compile": compiled, "train": train, "layers": layers, "tail": tail, "limits": limits}[a.what](run)
     print(run.write())
     return code
 

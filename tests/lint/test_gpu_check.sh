@@ -29,7 +29,7 @@ is_json() {
     result | python3 -m json.tool
 }
 
-for section in machine build device_tests limits fps peer ops layers engines sanitize compile suite; do
+for section in machine build device_tests limits fps peer train train_peer masks ops layers engines sanitize compile suite; do
     expect_output "the plan has $section" "$section " sh tools/gpu_check.sh --plan
 done
 expect_exit "no GPU: says so" 77 "no GPU here" with none
