@@ -52,6 +52,38 @@ bool   launch_grouped_data_fits(const struct launch_grouped_conv *conv);
 size_t launch_grouped_data_scratch(const struct launch_grouped_conv *conv);
 int    launch_grouped_data(const struct launch_grouped_conv *conv, void *scratch, launch_stream stream);
 
+/* ---- norm.cu ------------------------------------------------------------------------------- */
+
+struct launch_norm {
+    const float *stats;  /* [sets, 2]: mean, 1 / deviation; NULL: the running ones serve */
+    const float *weight; /* [channels] */
+    float       *running_mean, *running_variance; /* [channels]; NULL in a group norm */
+    int64_t      images, channels, sets; /* images * groups of them, or channels */
+    int          height, width, groups;  /* groups 0: a set is a channel */
+    float        epsilon, momentum;
+    bool         relu;
+    enum launch_type type; /* of all that has the shape of `in`, [images, height, width, channels] */
+};
+size_t launch_norm_scratch(const struct launch_norm *norm);
+
+struct launch_norm_forward {
+    struct launch_norm norm;
+    float             *stats;    /* the same as the norm's */
+    void              *out;
+    const void        *in, *residual; /* residual may be NULL */
+    const float       *bias;     /* [channels] */
+};
+/* With stats: makes them, and moves the running ones. */
+int launch_norm_forward(const struct launch_norm_forward *forward, void *scratch, launch_stream stream);
+
+struct launch_norm_backward {
+    struct launch_norm norm;
+    void              *in_grad;
+    const void        *in, *out_grad;
+    float             *weight_grad, *bias_grad; /* [channels], may be NULL */
+};
+int launch_norm_backward(const struct launch_norm_backward *backward, void *scratch, launch_stream stream);
+
 /* ---- optimizer.cu, reduce.cu --------------------------------------------------------------- */
 
 struct launch_sgd {

@@ -143,7 +143,7 @@ static void run_case(struct lab *lab, struct random *random, int variant, double
     const struct shape shape = SHAPE(v[0], v[1], v[2], v[3]);
     const struct norm norm = make_norm(lab, random, v[3], v[4]);
     const bool added = variant % 2, relu = variant % 3 == 1,
-               moved = variant >= 8 && rounding < 1e-3;
+               moved = variant >= 8 && rounding < 2e-4; /* 16 bits would round again */
     struct tensor in =
         moved ? moved_activation(lab, random, shape) : lab_activation(lab, random, shape, 1);
     struct tensor residual = lab_activation(lab, random, shape, 1);
@@ -204,8 +204,7 @@ START_TEST(every_device_agrees_with_ref)
     LAB_OK(backend_find(&ref, &index, "ref"));
     for (size_t i = 0; i < backend_count(); i++)
         for (int type = 0; type < TYPE_COUNT; type++)
-            if (strcmp(backend_at(i)->name, "cuda") != 0) /* has none of these yet */
-                run_both(backend_at(i), ref, type, _i);
+            run_both(backend_at(i), ref, type, _i);
 }
 END_TEST
 
