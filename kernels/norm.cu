@@ -343,7 +343,8 @@ static int forward(const struct launch_norm_forward *f, float *scratch, launch_s
                : apply<T, 1>(f->out, f->in, f->residual, factors, p, stream);
 }
 
-extern "C" int launch_norm_forward(const struct launch_norm_forward *f, void *scratch, launch_stream stream)
+extern "C" int launch_norm_forward(const struct launch_norm_forward *f, void *scratch,
+                                   launch_stream stream)
 {
     if (empty(&f->norm))
         return 0;
@@ -389,7 +390,8 @@ static int backward(const struct launch_norm_backward *b, float *parts, launch_s
                                                                        : gradient<T, 1>(b, factors, stream);
 }
 
-extern "C" int launch_norm_backward(const struct launch_norm_backward *b, void *scratch, launch_stream stream)
+extern "C" int launch_norm_backward(const struct launch_norm_backward *b, void *scratch,
+                                    launch_stream stream)
 {
     if (empty(&b->norm))
         return 0;
