@@ -364,8 +364,8 @@ static int gradient(const struct launch_norm_backward *b, const float *factors, 
     dim3 grid;
     if (!pixels_grid(&grid, p->images, p->height, p->width, p->channels / VECTOR))
         return cudaErrorInvalidValue;
-    return CU_LAUNCH(kernel, grid, dim3(PIXEL_THREADS), 0, stream, (vector *)b->in_grad, (const vector *)b->in,
-                     (const vector *)b->out_grad, factors, *p);
+    return CU_LAUNCH(kernel, grid, dim3(PIXEL_THREADS), 0, stream, (vector *)b->in_grad,
+                     (const vector *)b->in, (const vector *)b->out_grad, factors, *p);
 }
 
 template <typename T>
@@ -386,8 +386,8 @@ static int backward(const struct launch_norm_backward *b, float *parts, launch_s
         error = make_factors(&factors, parts, nullptr, slopes, p, stream);
     if (error)
         return error;
-    return aligned(b->in_grad, b->in, b->out_grad, p->channels, WHOLE) ? gradient<T, WHOLE>(b, factors, stream)
-                                                                       : gradient<T, 1>(b, factors, stream);
+    const bool whole = aligned(b->in_grad, b->in, b->out_grad, p->channels, WHOLE);
+    return whole ? gradient<T, WHOLE>(b, factors, stream) : gradient<T, 1>(b, factors, stream);
 }
 
 extern "C" int launch_norm_backward(const struct launch_norm_backward *b, void *scratch,
