@@ -184,6 +184,7 @@ struct launch_rpn_loss {
     int64_t        images, sampled, total, gt_capacity;
     int            levels;
     int64_t        first[LAUNCH_MAX_LEVELS], level_count[LAUNCH_MAX_LEVELS];
+    int            kind; /* enum box_loss_kind of tensor/box_loss.h */
     float          weights[4], smooth_l1_beta, class_scale, box_scale;
     enum launch_type type;
 };
@@ -199,6 +200,7 @@ struct launch_box_loss {
     int64_t        capacity;
     int            num_classes;
     bool           class_agnostic;
+    int            kind; /* as above */
     float          weights[4], smooth_l1_beta, loss_scale;
     enum launch_type type;
 };

@@ -7,11 +7,12 @@
  * to scratch, and one block adds them up.
  * Losses are in double, added in an order that depends on the sizes alone: the same bits on every run.
  * Gradients are rounded once, to the type of the activations. Twin: lib/backend/ref/losses.c, which
- * computes in double, too: exp, log and log1p differ from it in the last place of a double, the
+ * computes in double, too: exp, log, log1p and atan differ from it in the last place of a double, the
  * logf of a box's encoding in that of a float. */
 #include "boxes.cuh"
+#include "tensor/box_loss.h"
 
-enum { THREADS = 1024, ROW_WARPS = 8 };
+enum { THREADS = 512, ROW_WARPS = 8 };
 
 /* ---- pieces -------------------------------------------------------------------------------- */
 
@@ -39,36 +40,18 @@ static __device__ __forceinline__ int64_t row_count(const int32_t *rows, int64_t
     return rows ? clamp_count(*rows, capacity) : capacity;
 }
 
-/* Smooth L1 of one number, and its derivative; L1 below this beta. NaN stays. */
-static __device__ __forceinline__ double smooth_l1(double x, double beta, double *derivative)
-{
-    const double size = fabs(x), sign = x > 0 ? 1 : x < 0 ? -1 : x;
-    if (beta >= 1e-5 && size < beta) {
-        *derivative = x / beta;
-        return 0.5 * x * x / beta;
-    }
-    *derivative = sign;
-    return beta >= 1e-5 ? size - 0.5 * beta : size;
-}
-
-/* Sum over the four deltas of a box; the gradient, times scale, where it is wanted. */
+/* The loss of one box; scale times its derivative where that is wanted. */
 template <typename T>
-static __device__ __forceinline__ double box_smooth_l1(const float *deltas, const float *source,
-                                                       const float *target, const float weights[4],
-                                                       double beta, double scale, T *grad)
+static __device__ __forceinline__ double box_loss(int kind, float beta, const float *deltas,
+                                                  const float *source, const float *target,
+                                                  const float *weights, double scale, T *grad)
 {
-    const float from[4] = {source[0], source[1], source[2], source[3]};
-    const float to[4] = {target[0], target[1], target[2], target[3]};
-    float wanted[4];
-    double sum = 0;
-    box_encode(wanted, from, to, weights);
-    for (int d = 0; d < 4; d++) {
-        double derivative;
-        sum += smooth_l1((double)deltas[d] - (double)wanted[d], beta, &derivative);
-        if (grad)
-            grad[d] = cu_from_float<T>((float)(scale * derivative));
-    }
-    return sum;
+    double derivative[4];
+    const double loss = box_regression_loss(derivative, kind, (double)beta, deltas, source, target, weights);
+    if (grad)
+        for (int d = 0; d < 4; d++)
+            grad[d] = cu_from_float<T>((float)(scale * derivative[d]));
+    return loss;
 }
 
 /* BCE with logits of one anchor; its gradient where it is wanted. */
@@ -122,9 +105,9 @@ static __global__ void __launch_bounds__(THREADS) rpn_loss_kernel(struct launch_
         if (k >= foreground)
             continue;
         const int64_t truth = image * p.gt_capacity + p.match[image * p.total + anchor];
-        box_sum += box_smooth_l1<T>(p.deltas + 4 * at, p.anchors + 4 * anchor, p.gt + 4 * truth, p.weights,
-                                    (double)p.smooth_l1_beta, (double)p.box_scale * scale,
-                                    deltas_grad ? deltas_grad + 4 * at : NULL);
+        box_sum += box_loss<T>(p.kind, p.smooth_l1_beta, p.deltas + 4 * at, p.anchors + 4 * anchor,
+                               p.gt + 4 * truth, p.weights, (double)p.box_scale * scale,
+                               deltas_grad ? deltas_grad + 4 * at : NULL);
     }
     class_sum = sum_block(all, class_sum);
     box_sum = sum_block(all, box_sum);
@@ -151,9 +134,8 @@ static __global__ void __launch_bounds__(THREADS) box_loss_kernel(struct launch_
         if (wanted < 0 || wanted >= p.num_classes)
             continue;
         const int64_t at = row * columns + (p.class_agnostic ? 0 : 4 * (int64_t)wanted);
-        sum += box_smooth_l1<T>(p.deltas + at, p.rois + 5 * row + 1, p.targets + 4 * row, p.weights,
-                                (double)p.smooth_l1_beta, share * scale_of(p.scale),
-                                grad ? grad + at : NULL);
+        sum += box_loss<T>(p.kind, p.smooth_l1_beta, p.deltas + at, p.rois + 5 * row + 1, p.targets + 4 * row,
+                           p.weights, share * scale_of(p.scale), grad ? grad + at : NULL);
     }
     sum = sum_block(all, sum);
     if (threadIdx.x == 0)

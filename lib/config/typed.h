@@ -17,6 +17,7 @@ struct rpn_config {
     int    batch_size_per_image;
     double positive_fraction;
     float  bbox_reg_weights[4];
+    int    bbox_reg_loss; /* 0 smooth L1, 1 GIoU, 2 DIoU, 3 CIoU: enum box_loss_kind of tensor/box_loss.h */
     float  smooth_l1_beta, loss_weight, bbox_reg_loss_weight;
 };
 
@@ -30,6 +31,7 @@ struct roi_config {
     int    num_fc, fc_dim;
     int    pooler_resolution, pooler_sampling_ratio;
     float  bbox_reg_weights[4];
+    int    bbox_reg_loss; /* as above */
     float  smooth_l1_beta, bbox_reg_loss_weight;
     bool   cls_agnostic_bbox_reg;
 };
@@ -120,7 +122,7 @@ struct typed_config {
 };
 
 /* Reads and checks every field: ranges, counts, combinations this engine has no network for
- * (MODEL.MASK_ON, another backbone, a norm over devices, GIoU losses, ...) are MD_EUNSUPPORTED or
+ * (MODEL.MASK_ON, another backbone, a norm over devices, ...) are MD_EUNSUPPORTED or
  * MD_EINVAL naming the key, its value and what is possible. */
 md_status config_typed(const struct config *config, struct typed_config *out);
 

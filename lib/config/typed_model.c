@@ -163,6 +163,10 @@ md_status typed_read_model(const struct config *config, struct model_config *out
     TRY(read_blocks(config, out));
     TRY(read_anchors(config, out));
     TRY(read_norms(config, out));
+    static const char *const losses[] = {"smooth_l1", "giou", "diou", "ciou", NULL};
+    TRY(typed_read_word(config, "MODEL.RPN.BBOX_REG_LOSS_TYPE", losses, &out->rpn.bbox_reg_loss));
+    TRY(typed_read_word(config, "MODEL.ROI_BOX_HEAD.BBOX_REG_LOSS_TYPE", losses,
+                        &out->roi.bbox_reg_loss));
     TRY(typed_read_word(config, "MODEL.FPN.FUSE_TYPE", fuse, &word));
     out->fpn_fuse_avg = word == 1;
     TRY(typed_read_floats(config, "MODEL.PIXEL_MEAN", 3, -1e6, 1e6, out->pixel_mean));

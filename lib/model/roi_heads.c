@@ -259,7 +259,8 @@ md_status roi_heads_losses(struct roi_heads *heads, struct stream *stream,
 {
     md_status st = MD_OK;
     const struct roi_config *c = &heads->config;
-    struct box_loss_params params = {.smooth_l1_beta = c->smooth_l1_beta,
+    struct box_loss_params params = {.kind = (enum box_loss_kind)c->bbox_reg_loss,
+                                     .smooth_l1_beta = c->smooth_l1_beta,
                                      .scale = c->bbox_reg_loss_weight,
                                      .num_classes = c->num_classes,
                                      .class_agnostic = c->cls_agnostic_bbox_reg};

@@ -312,7 +312,8 @@ md_status rpn_losses(struct rpn *rpn, struct stream *stream, struct workspace *w
     size_t mark = workspace_mark(workspace);
     struct assignment assigned = {.counts = out->counts};
     TRY(assign(rpn, stream, workspace, &assigned, head, targets, controls));
-    struct rpn_loss_params params = {.smooth_l1_beta = c->smooth_l1_beta,
+    struct rpn_loss_params params = {.kind = (enum box_loss_kind)c->bbox_reg_loss,
+                                     .smooth_l1_beta = c->smooth_l1_beta,
                                      .class_scale = c->loss_weight / images,
                                      .box_scale =
                                          c->loss_weight * c->bbox_reg_loss_weight / images};

@@ -16,6 +16,7 @@
 #ifndef TENSOR_OPS_H
 #define TENSOR_OPS_H
 
+#include "tensor/box_loss.h"
 #include "tensor/norm.h"
 #include "tensor/weight.h"
 
@@ -285,6 +286,7 @@ typedef md_status roi_align_backward_fn(struct stream *stream, struct tensor *fe
 /* ---- losses ------------------------------------------------------------------------------- */
 
 struct rpn_loss_params {
+    enum box_loss_kind kind;
     float weights[4], smooth_l1_beta; /* beta < 1e-5: L1 */
     float class_scale, box_scale;     /* loss weight / (batch size per image * images) */
 };
@@ -296,7 +298,7 @@ struct rpn_loss_inputs {
     const struct tensor *scale;                /* of gradients, may be absent */
     const struct level_layout *layout;
 };
-/* loss [2] = sum of BCE with logits; sum of smooth-L1(delta, encode(anchor, truth)) over foreground;
+/* loss [2] = sum of BCE with logits; sum of the box loss of (deltas, anchor, truth) over foreground;
  * each times its scale. The gradients (shaped like logits and deltas, activations; absent: not wanted)
  * are overwritten, zero where not sampled. */
 typedef md_status rpn_loss_fn(struct stream *stream, struct tensor *loss,
@@ -317,6 +319,7 @@ typedef md_status softmax_loss_fn(struct stream *stream, struct tensor *loss, st
                                   const struct tensor *scale);
 
 struct box_loss_params {
+    enum box_loss_kind kind;
     float weights[4], smooth_l1_beta, scale;
     int   num_classes;
     bool  class_agnostic;
@@ -327,8 +330,8 @@ struct box_loss_inputs {
     const struct tensor *classes, *rows;         /* [cap], [1] */
     const struct tensor *scale;                  /* of gradients, may be absent */
 };
-/* loss [1] = params->scale * sum over foreground rows (0 <= class < num_classes) of smooth-L1(deltas
- * of the class, encode(roi, target)) / max(rows, 1); grad, shaped like deltas, in activations, is
+/* loss [1] = params->scale * sum over foreground rows (0 <= class < num_classes) of the box loss
+ * of (deltas of the class, roi, target) / max(rows, 1); grad, shaped like deltas, in activations, is
  * overwritten (absent: not wanted). */
 typedef md_status box_loss_fn(struct stream *stream, struct tensor *loss, struct tensor *grad,
                               const struct box_loss_inputs *in,

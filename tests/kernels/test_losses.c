@@ -107,8 +107,11 @@ static void rpn_open(struct rpn_case *c, const struct level_layout *layout, int6
     struct lab *lab = &c->list.lab;
     c->layout = *layout;
     rpn_inputs(c, sampled, variant % 3 == 2);
-    c->params =
-        (struct rpn_loss_params){{1, 2, 3, 4}, variant % 2 ? 0.5f : 0, 1.f / 768, 2.f / 768};
+    c->params = (struct rpn_loss_params){(enum box_loss_kind)(variant < 4 ? 0 : variant - 3),
+                                         {1, 2, 3, 4},
+                                         variant % 2 ? 0.5f : 0,
+                                         1.f / 768,
+                                         2.f / 768};
     c->loss = lab_f32(lab, SHAPE(2), NULL);
     c->logits_grad = lab_f32(lab, c->logits.shape, NULL);
     c->deltas_grad = lab_f32(lab, c->deltas.shape, NULL);
@@ -125,6 +128,7 @@ static void rpn_open(struct rpn_case *c, const struct level_layout *layout, int6
                                          .total = layout->total,
                                          .gt_capacity = 4,
                                          .levels = layout->levels,
+                                         .kind = (int)c->params.kind,
                                          .weights = {1, 2, 3, 4},
                                          .smooth_l1_beta = c->params.smooth_l1_beta,
                                          .class_scale = c->params.class_scale,
@@ -169,7 +173,7 @@ START_TEST(rpn_loss_is_the_twins)
     struct rpn_case c;
     if (no_device())
         SKIP("no device");
-    for (int variant = 0; variant < 6; variant++)
+    for (int variant = 0; variant < 7; variant++)
         for (int type = 0; type < TYPES; type++) {
             rpn_open(&c, &layouts[_i], sampled[_i], variant);
             rpn_check(&c, (enum launch_type)type, variant != 4);
@@ -258,8 +262,9 @@ static void check_box_loss(int64_t cap, int k, int32_t rows, int variant)
         lab_spoil(lab, &random, &deltas, 20);
     struct tensor scale = lab_f32(lab, SHAPE(2), (float[]){32, 0});
     struct tensor loss = lab_f32(lab, SHAPE(1), NULL), grad = lab_f32(lab, deltas.shape, NULL);
-    const struct box_loss_params params = {
-        {10, 10, 5, 5}, variant % 3 ? 0 : 0.7f, 1.5f, k, agnostic};
+    const enum box_loss_kind kind = (enum box_loss_kind)(variant < 8 ? 0 : variant / 2 - 3);
+    const struct box_loss_params params = {kind, {10, 10, 5, 5}, variant % 3 ? 0 : 0.7f, 1.5f,
+                                           k,    agnostic};
     struct launch_box_loss launch = {.loss = list_case_output(&list, &loss),
                                      .grad = gradient_output(&list, &deltas, type),
                                      .deltas = list_case_input(&list, &deltas),
@@ -269,6 +274,7 @@ static void check_box_loss(int64_t cap, int k, int32_t rows, int variant)
                                      .capacity = cap,
                                      .num_classes = k,
                                      .class_agnostic = agnostic,
+                                     .kind = (int)kind,
                                      .weights = {10, 10, 5, 5},
                                      .smooth_l1_beta = params.smooth_l1_beta,
                                      .loss_scale = params.scale,
@@ -294,7 +300,7 @@ START_TEST(box_loss_is_the_twins)
 {
     if (no_device())
         SKIP("no device");
-    for (int variant = 0; variant < 12; variant++) {
+    for (int variant = 0; variant < 14; variant++) {
         check_box_loss(0, 3, 0, variant);
         check_box_loss(9, 1, 0, variant);
         check_box_loss(40, 20, 31, variant);

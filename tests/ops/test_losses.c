@@ -92,7 +92,7 @@ static struct rpn_case rpn_setup(struct lab *lab, float beta)
                       (float[]){1, 1, 9, 9, 0, 0, 20, 50, 4, 4, 14, 24, 2, 2, 33, 33}),
         .loss = lab_f32(lab, SHAPE(2), NULL),
         .layout = {2, {2, 1}, {0, 2}, 3},
-        .params = {{1, 1, 1, 1}, beta, 1.f / 512, 2.f / 512}};
+        .params = {BOX_LOSS_SMOOTH_L1, {1, 1, 1, 1}, beta, 1.f / 512, 2.f / 512}};
     return c;
 }
 
@@ -138,8 +138,9 @@ START_TEST(rpn_gradients_match_differences)
 {
     struct lab lab;
     lab_open_ref(&lab);
-    struct rpn_case c = rpn_setup(&lab, _i ? 0.5f : 0);
+    struct rpn_case c = rpn_setup(&lab, _i == 1 ? 0.5f : 0);
     c.params.class_scale = c.params.box_scale = 1;
+    c.params.kind = (enum box_loss_kind)(_i < 2 ? 0 : _i - 1);
     struct tensor logits_grad = lab_f32(&lab, SHAPE(6), NULL),
                   deltas_grad = lab_f32(&lab, SHAPE(6, 4), NULL);
     LAB_OK(rpn_run(&lab, &c, &logits_grad, &deltas_grad));
@@ -171,7 +172,7 @@ START_TEST(smooth_l1_goldens)
         const float one[4] = {0, 0, sizes[i], 0};
         struct tensor deltas = lab_f32(&lab, SHAPE(1, 4), one);
         struct box_loss_inputs in = {&deltas, &rois, &targets, &classes, &rows, NULL};
-        struct box_loss_params params = {{1, 1, 1, 1}, 0.5f, 1, 1, true};
+        struct box_loss_params params = {BOX_LOSS_SMOOTH_L1, {1, 1, 1, 1}, 0.5f, 1, 1, true};
         LAB_OK(op_box_loss(lab.stream, &loss, &grad, &in, &params));
         ck_assert_float_eq_tol(lab_floats(&lab, &loss)[0], smooth[i],
                                1e-7f); /* one float rounding */
@@ -197,7 +198,7 @@ START_TEST(box_loss_of_detectron2_coder)
     struct tensor loss = lab_f32(&lab, SHAPE(1), NULL), grad = lab_f32(&lab, SHAPE(2, 8), NULL),
                   deltas = lab_f32(&lab, SHAPE(2, 8), NULL);
     struct box_loss_inputs in = {&deltas, &rois, &targets, &classes, &rows, NULL};
-    struct box_loss_params params = {{10, 10, 5, 5}, 0, 3, 2, false};
+    struct box_loss_params params = {BOX_LOSS_SMOOTH_L1, {10, 10, 5, 5}, 0, 3, 2, false};
     LAB_OK(op_fill(lab.stream, &grad, 7));
     LAB_OK(op_box_loss(lab.stream, &loss, &grad, &in, &params));
     ck_assert_float_eq_tol(lab_floats(&lab, &loss)[0],
@@ -206,6 +207,33 @@ START_TEST(box_loss_of_detectron2_coder)
     const float *g = lab_floats(&lab, &grad);
     for (int i = 0; i < 16; i++)
         ck_assert_float_eq(g[i], i >= 4 && i < 8 ? -1.5f : 0);
+    lab_close(&lab);
+}
+END_TEST
+
+/* Deltas of zero leave the source where it is. The gradient of the first pair is checked by differences
+ * below; identical boxes have none to speak of. */
+START_TEST(box_losses_of_detectron2)
+{
+    static const float goldens[4][3] = {{0},
+                                        {.66117215f, 1.77777779f, 0},
+                                        {.62797892f, 1.44444442f, 0},
+                                        {.62799764f, 1.44444442f, 0}};
+    static const float truths[3][4] = {{2, 2, 12, 14}, {20, 20, 30, 30}, {0, 0, 10, 10}};
+    struct lab lab;
+    lab_open_ref(&lab);
+    struct tensor rois = lab_f32(&lab, SHAPE(1, 5), (float[]){0, 0, 0, 10, 10});
+    struct tensor classes = lab_i32(&lab, SHAPE(1), NULL),
+                  rows = lab_i32(&lab, SHAPE(1), (int32_t[]){1});
+    struct tensor loss = lab_f32(&lab, SHAPE(1), NULL), deltas = lab_f32(&lab, SHAPE(1, 4), NULL);
+    const struct box_loss_params params = {(enum box_loss_kind)_i, {1, 1, 1, 1}, 0, 1, 1, true};
+    for (int i = 0; i < 3; i++) {
+        struct tensor targets = lab_f32(&lab, SHAPE(1, 4), truths[i]);
+        struct box_loss_inputs in = {&deltas, &rois, &targets, &classes, &rows, NULL};
+        LAB_OK(op_box_loss(lab.stream, &loss, NULL, &in, &params));
+        /* The goldens were computed in float: some roundings of numbers near 1. */
+        ck_assert_float_eq_tol(lab_floats(&lab, &loss)[0], goldens[_i][i], 3e-7f);
+    }
     lab_close(&lab);
 }
 END_TEST
@@ -227,7 +255,7 @@ START_TEST(box_gradient_matches_differences)
 {
     struct random random = {9, 0, 0};
     struct lab lab;
-    const bool agnostic = _i % 2;
+    const bool agnostic = _i % 2, decoded = _i >= 4;
     lab_open_ref(&lab);
     struct box_case c = {
         .deltas = lab_normal(&lab, &random, SHAPE(3, agnostic ? 4 : 8), 2),
@@ -237,7 +265,12 @@ START_TEST(box_gradient_matches_differences)
         .classes = lab_i32(&lab, SHAPE(3), (int32_t[]){1, 0, 2}),
         .rows = lab_i32(&lab, SHAPE(1), (int32_t[]){3}),
         .loss = lab_f32(&lab, SHAPE(1), NULL),
-        .params = {{10, 10, 5, 5}, _i < 2 ? 0 : 1, 1, 2, agnostic}};
+        .params = {(enum box_loss_kind)(decoded ? _i / 2 - 1 : 0),
+                   {10, 10, 5, 5},
+                   _i < 2 ? 0 : 1,
+                   1,
+                   2,
+                   agnostic}};
     struct tensor grad = lab_f32(&lab, c.deltas.shape, NULL);
     struct box_loss_inputs in = {&c.deltas, &c.rois, &c.targets, &c.classes, &c.rows, NULL};
     LAB_OK(op_box_loss(lab.stream, &c.loss, &grad, &in, &c.params));
@@ -248,7 +281,60 @@ START_TEST(box_gradient_matches_differences)
 }
 END_TEST
 
+/* What CIoU adds to DIoU is alpha times this. */
+static double shape_term(struct lab *lab, struct box_case *c)
+{
+    const float *d = lab_floats(lab, &c->deltas), *roi = lab_floats(lab, &c->rois) + 1,
+                *to = lab_floats(lab, &c->targets), *w = c->params.weights;
+    const double ratio = (double)((roi[2] - roi[0]) / (roi[3] - roi[1])) *
+                         exp((double)(d[2] / w[2]) - (double)(d[3] / w[3]));
+    const double wanted = (double)((to[2] - to[0]) / (to[3] - to[1])), pi = 3.14159265358979324;
+    const double off = atan(wanted) - atan(ratio);
+    return 4 / (pi * pi) * off * off;
+}
+
+struct ciou_case {
+    struct box_case box;
+    double alpha;
+};
+
+static double ciou_value(struct lab *lab, void *context)
+{
+    struct ciou_case *c = context;
+    return box_value(lab, &c->box) + c->alpha * shape_term(lab, &c->box);
+}
+
+/* Detectron2 computes alpha without a gradient: differences are those of DIoU and alpha as it was. */
+START_TEST(ciou_gradient_takes_alpha_as_given)
+{
+    struct lab lab;
+    lab_open_ref(&lab);
+    struct ciou_case c = {
+        .box = {.deltas = lab_f32(&lab, SHAPE(1, 4), (float[]){.5f, -.7f, 2, -1.5f}),
+                .rois = lab_f32(&lab, SHAPE(1, 5), (float[]){0, 1, 2, 20, 30}),
+                .targets = lab_f32(&lab, SHAPE(1, 4), (float[]){2, 4, 16, 31}),
+                .classes = lab_i32(&lab, SHAPE(1), NULL),
+                .rows = lab_i32(&lab, SHAPE(1), (int32_t[]){1}),
+                .loss = lab_f32(&lab, SHAPE(1), NULL),
+                .params = {BOX_LOSS_CIOU, {10, 10, 5, 5}, 0, 1, 1, true}}};
+    struct box_case *box = &c.box;
+    struct tensor grad = lab_f32(&lab, box->deltas.shape, NULL);
+    struct box_loss_inputs in = {&box->deltas,  &box->rois, &box->targets,
+                                 &box->classes, &box->rows, NULL};
+    LAB_OK(op_box_loss(lab.stream, &box->loss, &grad, &in, &box->params));
+    const double whole = (double)lab_floats(&lab, &box->loss)[0], term = shape_term(&lab, box);
+    box->params.kind = BOX_LOSS_DIOU;
+    c.alpha = (whole - box_value(&lab, box)) / term;
+    ck_assert_double_gt(term, 0.02); /* else there would be nothing to see */
+    ck_assert_double_gt(c.alpha, 0.02);
+    /* Rounding of a loss near 1: 1e-7 / step. */
+    lab_check_gradient(&lab, &box->deltas, &grad, ciou_value, &c, 1e-2, 1e-4);
+    lab_close(&lab);
+}
+END_TEST
+
 SUITE("ops/losses", TEST(softmax_loss_by_hand), TEST(softmax_gradient_matches_differences),
-      TEST(rpn_classes_by_hand), LOOP(rpn_gradients_match_differences, 0, 2),
+      TEST(rpn_classes_by_hand), LOOP(rpn_gradients_match_differences, 0, 4),
       TEST(smooth_l1_goldens), TEST(box_loss_of_detectron2_coder),
-      LOOP(box_gradient_matches_differences, 0, 4))
+      LOOP(box_losses_of_detectron2, 1, 4), LOOP(box_gradient_matches_differences, 0, 8),
+      TEST(ciou_gradient_takes_alpha_as_given))

@@ -36,6 +36,7 @@ md_status cuda_rpn_loss(struct stream *stream, struct tensor *loss, struct tenso
                                   .total = in->layout->total,
                                   .gt_capacity = in->gt->shape.dims[1],
                                   .levels = in->layout->levels,
+                                  .kind = (int)params->kind,
                                   .smooth_l1_beta = params->smooth_l1_beta,
                                   .class_scale = params->class_scale,
                                   .box_scale = params->box_scale,
@@ -86,6 +87,7 @@ md_status cuda_box_loss(struct stream *stream, struct tensor *loss, struct tenso
                                   .capacity = in->deltas->shape.dims[0],
                                   .num_classes = params->num_classes,
                                   .class_agnostic = params->class_agnostic,
+                                  .kind = (int)params->kind,
                                   .smooth_l1_beta = params->smooth_l1_beta,
                                   .loss_scale = params->scale,
                                   .type = gradient_type(stream)};

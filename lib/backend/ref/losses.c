@@ -3,32 +3,19 @@
 #include <string.h>
 
 #include "backend/ref/common.h"
-#include "tensor/box_math.h"
+#include "tensor/box_loss.h"
 
-/* Smooth L1 of one number, and its derivative. Below this beta it is |x|, as in Detectron2. */
-static double smooth_l1(double x, double beta, double *derivative)
+/* The loss of one box; scale times its derivative to grad when that is wanted. */
+static double box_loss(enum box_loss_kind kind, float beta, const float deltas[4],
+                       const float source[4], const float target[4], const float weights[4],
+                       double scale, float *grad)
 {
-    const double size = fabs(x), sign = x > 0 ? 1 : x < 0 ? -1 : x; /* NaN stays */
-    if (beta >= 1e-5 && size < beta) {
-        *derivative = x / beta;
-        return 0.5 * x * x / beta;
-    }
-    *derivative = sign;
-    return beta >= 1e-5 ? size - 0.5 * beta : size;
-}
-
-/* Sum over the four deltas; grad[d] += scale * derivative when grad is wanted. */
-static double box_smooth_l1(const float deltas[4], const float wanted[4], double beta, double scale,
-                            float *grad)
-{
-    double sum = 0;
-    for (int d = 0; d < 4; d++) {
-        double derivative;
-        sum += smooth_l1((double)deltas[d] - (double)wanted[d], beta, &derivative);
-        if (grad)
-            grad[d] = (float)(scale * derivative);
-    }
-    return sum;
+    double derivative[4];
+    const double loss =
+        box_regression_loss(derivative, (int)kind, (double)beta, deltas, source, target, weights);
+    for (int d = 0; d < 4 && grad; d++)
+        grad[d] = (float)(scale * derivative[d]);
+    return loss;
 }
 
 static void clear(struct tensor *t)
@@ -56,11 +43,10 @@ static double anchor_box_loss(const struct rpn_loss_inputs *in,
     const int64_t n = in->match->shape.dims[0], g = in->gt->shape.dims[1];
     const int64_t at = level_slab_index(in->layout, n, image, anchor);
     const int64_t truth = image * g + i32(in->match)[image * in->layout->total + anchor];
-    float wanted[4];
-    box_encode(wanted, f32(in->anchors) + 4 * anchor, f32(in->gt) + 4 * truth, params->weights);
-    return box_smooth_l1(f32(in->deltas) + 4 * at, wanted, (double)params->smooth_l1_beta,
-                         (double)params->box_scale * gradient_scale(in->scale),
-                         deltas_grad ? deltas_grad + 4 * at : NULL);
+    return box_loss(params->kind, params->smooth_l1_beta, f32(in->deltas) + 4 * at,
+                    f32(in->anchors) + 4 * anchor, f32(in->gt) + 4 * truth, params->weights,
+                    (double)params->box_scale * gradient_scale(in->scale),
+                    deltas_grad ? deltas_grad + 4 * at : NULL);
 }
 
 md_status ref_rpn_loss(struct stream *stream, struct tensor *loss, struct tensor *logits_grad,
@@ -179,12 +165,10 @@ md_status ref_box_loss(struct stream *stream, struct tensor *loss, struct tensor
         if (class < 0 || class >= params->num_classes)
             continue;
         const int64_t at = row * columns + (params->class_agnostic ? 0 : 4 * (int64_t) class);
-        float wanted[4];
-        box_encode(wanted, f32(in->rois) + 5 * row + 1, f32(in->targets) + 4 * row,
-                   params->weights);
-        sum += box_smooth_l1(f32(in->deltas) + at, wanted, (double)params->smooth_l1_beta,
-                             scale * gradient_scale(in->scale),
-                             tensor_given(grad) ? f32(grad) + at : NULL);
+        sum +=
+            box_loss(params->kind, params->smooth_l1_beta, f32(in->deltas) + at,
+                     f32(in->rois) + 5 * row + 1, f32(in->targets) + 4 * row, params->weights,
+                     scale * gradient_scale(in->scale), tensor_given(grad) ? f32(grad) + at : NULL);
     }
     f32(loss)[0] = (float)(sum * scale);
     return MD_OK;
