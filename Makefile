@@ -92,7 +92,7 @@ LINK := $(LDFLAGS_$(MODE)) $(LDFLAGS)
 
 # ---- sources: by wildcard, one folder a layer ----------------------------------------------
 
-LIB_DIRS := core tensor backend backend/ref backend/cpu config nn model weights image data train eval draw report api
+LIB_DIRS := core tensor backend backend/ref backend/cpu config nn model weights image data group train eval draw report api
 ifeq ($(HAVE_ONEDNN),1)
 LIB_DIRS += backend/cpu/onednn
 endif

@@ -28,6 +28,8 @@ static const char help[] =
     "  --print-config    prints the configuration that would be used as YAML, and ends\n"
     "  --fit             the largest batch that fits into the device, and ends\n" CLI_COMMON_HELP
     "\nKEY VALUE: settings as in docs/config.md, such as SOLVER.MAX_ITER 300 SOLVER.BASE_LR 0.002.\n"
+    "Started by mpirun -n N or torchrun, or N times with MDET_WORLD_SIZE, MDET_RANK and MDET_MASTER\n"
+    "(host:port), N processes train as one: each takes its share of every batch.\n"
     "Ctrl-C finishes the step, saves, and exits with 130; --resume goes on from there.\n"
     "Exit codes: 0 done, 1 failure (also: a checkpoint could not be written), 2 bad usage, 3 bad\n"
     "data, 4 device or memory, 5 diverged, 130 interrupted.\n";
@@ -164,6 +166,7 @@ static md_status configure(md_config **out, md_context *context, const struct ar
 }
 
 struct job {
+    md_group *group;
     md_context *context;
     md_config *config;
     md_dataset *train, *val;
@@ -211,6 +214,7 @@ static md_status prepare(struct job *job, const struct arguments *a)
     options.resume = a->resume;
     options.overwrite = a->overwrite;
     options.resume_from = a->from;
+    options.group = job->group;
     return md_trainer_create(&job->trainer, job->model, job->config, job->train, job->val,
                              &options);
 }
@@ -259,6 +263,33 @@ static int report(struct cli *cli, const struct arguments *a, const md_train_inf
     return CLI_DONE;
 }
 
+/* One of several processes takes its own device and its share of the cores; the first one alone speaks
+ * of the progress. */
+static int join_group(struct cli *cli, struct job *job)
+{
+    static char program[32], device[32];
+    const bool cuda = cli->device && strcmp(cli->device, "cuda") == 0;
+    md_status status = md_group_create(&job->group, NULL);
+    if (status < 0)
+        return cli_fail(cli, status);
+    const int size = md_group_size(job->group), rank = md_group_rank(job->group);
+    if (size == 1)
+        return -1;
+    if (cuda) {
+        snprintf(device, sizeof device, "cuda:%d", md_group_local_rank(job->group));
+        cli->device = device;
+    }
+    if (cli->threads == 0)
+        cli->threads = md_group_threads(job->group);
+    if (rank > 0) {
+        snprintf(program, sizeof program, "md-train (process %d)", rank);
+        cli->program = program;
+        cli->quiet = true;
+        cli->terminal = false;
+    }
+    return -1;
+}
+
 int main(int argc, char **argv)
 {
     struct cli cli;
@@ -268,16 +299,19 @@ int main(int argc, char **argv)
     int code = parse(&cli, &a, argc, argv);
     if (code >= 0)
         return code;
+    code = join_group(&cli, &job);
     signal(SIGINT, on_signal);
     signal(SIGTERM, on_signal);
-    code = cli_context(&cli, &job.context);
+    if (code < 0)
+        code = cli_context(&cli, &job.context);
     if (code < 0) {
         md_status status = prepare(&job, &a);
         if (status >= 0 && job.trainer)
             status = train(&cli, job.trainer);
-        code = status < 0    ? cli_fail(&cli, status)
-               : job.trainer ? report(&cli, &a, md_trainer_info(job.trainer))
-                             : CLI_DONE;
+        code = status < 0 ? cli_fail(&cli, status)
+               : job.trainer && md_group_rank(job.group) == 0
+                   ? report(&cli, &a, md_trainer_info(job.trainer))
+                   : CLI_DONE;
     }
     md_trainer_free(job.trainer);
     md_model_free(job.model);
@@ -285,5 +319,6 @@ int main(int argc, char **argv)
     md_dataset_free(job.train);
     md_config_free(job.config);
     md_context_free(job.context);
+    md_group_free(job.group);
     return code;
 }

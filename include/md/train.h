@@ -3,6 +3,7 @@
 #define MD_TRAIN_H
 
 #include "md/dataset.h"
+#include "md/group.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -19,6 +20,8 @@ typedef struct md_train_options {
     const char *resume_from; /* go on from this checkpoint, of a run here or of Detectron2, or from
                                the one that this folder's last_checkpoint names; with `resume` only
                                when the run directory has none (NULL) */
+    md_group   *group;       /* the processes that train together, each with the same data and
+                               configuration; that of rank 0 writes the files (NULL: this one alone) */
 } md_train_options;
 
 MD_API void md_train_options_init(md_train_options *options, size_t size);

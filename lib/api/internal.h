@@ -81,6 +81,16 @@ void        dataset_release(md_dataset *dataset);
 /* Makes the handle. Takes `dataset`, also at a failure. */
 md_status   dataset_hand_out(md_dataset **out, md_context *context, struct dataset *dataset);
 
+/* It lies in its own memory, as a context does. */
+struct md_group {
+    atomic_size_t references;
+    struct memory memory;
+    struct group *group;
+};
+
+md_group *group_retain(md_group *group);
+void      group_release(md_group *group); /* NULL is fine */
+
 /* ---- images ------------------------------------------------------------------------------- */
 
 /* An image of this layer counts for its context; one of the layers below does not. The first turns

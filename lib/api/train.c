@@ -14,6 +14,7 @@ struct md_trainer {
     md_dataset *train, *val; /* val may be NULL */
     char *output_dir;        /* may be NULL */
     struct config *config;
+    md_group *group; /* may be NULL */
     struct trainer *trainer;
     md_train_info info;
 };
@@ -94,6 +95,10 @@ static md_status start(md_trainer *trainer, const md_train_options *options)
     if (options->output_dir)
         TRY(memory_copy_string(memory, &trainer->output_dir, options->output_dir));
     inner.output_dir = trainer->output_dir;
+    if (options->group) {
+        trainer->group = group_retain(options->group);
+        inner.group = trainer->group->group;
+    }
     TRY(trainer_create(&trainer->trainer, memory, &inner));
 fail:
     return st;
@@ -164,6 +169,7 @@ void md_trainer_free(md_trainer *trainer)
     memory_free(memory, trainer->output_dir);
     dataset_release(trainer->train);
     dataset_release(trainer->val);
+    group_release(trainer->group);
     memory_free(memory, trainer);
     model_release(model);
 }

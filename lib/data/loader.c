@@ -16,7 +16,7 @@
 #include "data/sampler.h"
 #include "image/image.h"
 
-enum { MAX_BATCH = 64, MAX_READ_AHEAD = 64, MAX_THREADS = 256 };
+enum { MAX_READ_AHEAD = 64, MAX_THREADS = 256 };
 
 /* Beside 0 (wide, or no groups) and 1 (tall) in loader.group. */
 enum { GROUP_UNUSED = 2 };
@@ -25,7 +25,7 @@ struct sample_job {
     struct pool_job job;
     struct loader *loader;
     uint64_t batch;
-    uint32_t place; /* in the batch */
+    uint32_t place; /* in the whole batch */
     uint32_t image; /* that the sampler chose */
     bool finished;  /* `sample` is filled in, or the image is left out */
     bool left_out;
@@ -160,13 +160,15 @@ static void submit_slot(struct loader *loader, struct slot *slot)
 
 static bool compose_slot(struct loader *loader, struct slot *slot)
 {
-    uint32_t images[MAX_BATCH];
+    uint32_t images[LOADER_MAX_BATCH];
+    const struct loader_options *options = &loader->options;
+    const bool shared = options->training && options->shares > 1;
     uint64_t batch = loader->sampler.state.batch;
     int count = sampler_next(&loader->sampler, images);
-    for (int i = 0; i < count; i++)
-        slot->jobs[i] = (struct sample_job){
+    slot->job_count = 0;
+    for (int i = shared ? options->share : 0; i < count; i += shared ? options->shares : 1)
+        slot->jobs[slot->job_count++] = (struct sample_job){
             .loader = loader, .batch = batch, .place = (uint32_t)i, .image = images[i]};
-    slot->job_count = count;
     slot->after = loader->sampler.state;
     slot->submitted = false;
     return count > 0;
@@ -254,11 +256,21 @@ size_t loader_image_count(const struct loader *loader)
 
 /* ---- making one -------------------------------------------------------------- */
 
+static bool share_is_possible(const struct loader_options *options)
+{
+    const int shares = options->shares > 1 ? options->shares : 1;
+    return options->shares >= 0 && options->share >= 0 && options->share < shares &&
+           (!options->training || options->batch_size % shares == 0);
+}
+
 static md_status check_options(const struct loader_options *options)
 {
-    if (options->batch_size < 1 || options->batch_size > MAX_BATCH)
+    if (options->batch_size < 1 || options->batch_size > LOADER_MAX_BATCH)
         return ERROR(MD_EINVAL, "a batch of %d images; 1 to %d are possible", options->batch_size,
-                     MAX_BATCH);
+                     LOADER_MAX_BATCH);
+    if (!share_is_possible(options))
+        return ERROR(MD_EINVAL, "share %d of %d of a batch of %d images; shares must be equal",
+                     options->share, options->shares, options->batch_size);
     if (options->threads < 0 || options->threads > MAX_THREADS || options->read_ahead < 0 ||
         options->read_ahead > MAX_READ_AHEAD)
         return ERROR(MD_EINVAL,

@@ -5,6 +5,8 @@
 #include "core/pool.h"
 #include "data/dataset.h"
 
+enum { LOADER_MAX_BATCH = 512 };
+
 /* A random part of an image: shares of its sides (0..1], or pixels, at most the image. */
 struct crop_options {
     bool   enabled, absolute;
@@ -37,7 +39,7 @@ struct augment_options {
 struct loader_state {
     uint64_t seed;
     uint64_t position;  /* entries of the endless stream of permutations consumed */
-    uint32_t pending[2][64]; /* images waiting in the two aspect-ratio buckets (wide, tall) */
+    uint32_t pending[2][LOADER_MAX_BATCH]; /* images waiting in the two aspect-ratio buckets (wide, tall) */
     uint32_t pending_count[2];
     uint64_t batch;     /* batches handed out */
 };
@@ -57,7 +59,10 @@ struct batch {
 };
 
 struct loader_options {
-    int      batch_size; /* 1..64 */
+    int      batch_size; /* 1..LOADER_MAX_BATCH */
+    /* Of every batch this loader hands out the images number share, share + shares, ...; not training:
+     * of the whole order. 0: all. The state is that of the whole, the same in every share. */
+    int      share, shares;
     /* endless, shuffled, augmented; else once through in order, no augmentation, last batch may be short */
     bool     training;
     /* training only: a batch is all wide or all tall (width > height) by original size */

@@ -37,6 +37,8 @@ md_status sampler_create(struct sampler *sampler, struct memory *memory,
                                 .repeats = from->repeats,
                                 .count = from->count,
                                 .batch_size = options->batch_size,
+                                .share = options->share,
+                                .shares = options->shares > 1 ? options->shares : 1,
                                 .training = options->training,
                                 .epoch = UINT64_MAX};
     sampler->state.seed = options->seed;
@@ -90,12 +92,14 @@ static uint32_t next_of_stream(struct sampler *sampler)
 static int next_in_order(struct sampler *sampler, uint32_t *images)
 {
     int count = 0;
-    while (count < sampler->batch_size && sampler->state.position < sampler->count)
-        images[count++] = sampler->images[sampler->state.position++];
+    uint64_t *position = &sampler->state.position;
+    for (; count < sampler->batch_size && *position < sampler->count; *position += 1)
+        if (*position % (uint64_t)sampler->shares == (uint64_t)sampler->share)
+            images[count++] = sampler->images[*position];
     return count;
 }
 
-int sampler_next(struct sampler *sampler, uint32_t images[64])
+int sampler_next(struct sampler *sampler, uint32_t images[LOADER_MAX_BATCH])
 {
     struct loader_state *state = &sampler->state;
     int count = sampler->batch_size;

@@ -11,7 +11,7 @@ struct sampler {
     const uint32_t *images; /* [count] indices in the data set */
     const uint8_t  *group;  /* [image_count of the data set] bucket 0 or 1 of each */
     uint32_t        count;
-    int             batch_size;
+    int             batch_size, share, shares;
     bool            training;
     const float    *repeats; /* [count] how often each comes in an epoch, 1 or more; NULL: once */
     uint32_t        stride;  /* positions of an epoch; with repeats not all of them are entries */
@@ -32,8 +32,8 @@ struct sampler_images {
 md_status sampler_create(struct sampler *sampler, struct memory *memory,
                          const struct sampler_images *from, const struct loader_options *options,
                          const struct loader_state *state);
-/* Up to batch_size images; fewer at the end of a pass in order, 0 after it. */
-int  sampler_next(struct sampler *sampler, uint32_t images[64]);
+/* Up to batch_size images; fewer at the end of a pass in order, 0 after it. In order, of a share alone. */
+int  sampler_next(struct sampler *sampler, uint32_t images[LOADER_MAX_BATCH]);
 void sampler_free(struct sampler *sampler);
 
 #endif

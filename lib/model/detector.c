@@ -13,8 +13,11 @@ md_status detector_create(struct detector **out, struct device *device,
     detector->config = *config;
     TRY(param_set_create(&detector->params, device));
     TRY(resnet_declare(&detector->resnet, detector->params, config));
+    detector->first_of_fpn = detector->params->count;
     TRY(fpn_declare(&detector->fpn, detector->params, config));
+    detector->first_of_rpn = detector->params->count;
     TRY(rpn_declare(&detector->rpn, detector->params, config));
+    detector->first_of_heads = detector->params->count;
     TRY(roi_heads_declare(&detector->heads, detector->params, config));
     TRY(param_set_allocate(detector->params));
     resnet_bind(&detector->resnet, detector->params);
@@ -163,13 +166,17 @@ static md_status losses_backward(struct detector *detector, struct detector_step
     }
     TRY(roi_heads_backward(&detector->heads, stream, workspace, pyramid_grads, &step->output,
                            &losses->roi, &step->rois));
+    TRY(gradient_watch_tell(step->watch, stream, detector->first_of_heads));
     TRY(rpn_backward(&detector->rpn, stream, workspace, pyramid_grads, &step->head, &losses->rpn,
                      step->pyramid));
+    TRY(gradient_watch_tell(step->watch, stream, detector->first_of_rpn));
     for (int k = first; k < RESNET_STAGES; k++)
         TRY(workspace_activation(workspace, &feature_grads[k], step->fpn.features[k].shape));
     TRY(fpn_backward(&detector->fpn, stream, workspace, feature_grads, first, pyramid_grads,
                      &step->fpn));
-    TRY(resnet_backward(&detector->resnet, stream, workspace, feature_grads, &step->resnet));
+    TRY(gradient_watch_tell(step->watch, stream, detector->first_of_fpn));
+    TRY(resnet_backward(&detector->resnet, stream, workspace, feature_grads, &step->resnet,
+                        step->watch));
 fail:
     return st;
 }

@@ -12,6 +12,7 @@ struct detector {
     struct fpn          fpn;
     struct rpn          rpn;
     struct roi_heads    heads;
+    int                 first_of_fpn, first_of_rpn, first_of_heads; /* parameters, as declared */
 };
 
 /* Images on the device: pixels [n,H,W,3] normalised and padded, H and W multiples of 32;
@@ -43,6 +44,7 @@ struct detector_step {
     struct rpn_output   head;
     struct roi_batch    rois;
     struct roi_output   output;
+    const struct gradient_watch *watch; /* of the backward pass; may be NULL */
 };
 
 /* Keeps stream and workspace. */

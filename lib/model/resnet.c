@@ -111,6 +111,7 @@ static md_status declare_stage(struct resnet_stage *stage, struct param_set *set
 {
     md_status st = MD_OK;
     stage->count = config->blocks[index];
+    stage->first_param = set->count;
     stage->channels = plan.out;
     stage->frozen = config->freeze_at >= index + 2;
     plan.trainable = !stage->frozen;

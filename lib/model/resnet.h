@@ -16,6 +16,7 @@ struct resnet_block {
 struct resnet_stage {
     struct resnet_block *blocks; /* [count] */
     int  count, channels;
+    int  first_param; /* number of the first one declared */
     bool frozen;
 };
 
@@ -54,9 +55,10 @@ md_status resnet_forward(struct resnet *resnet, struct stream *stream, struct wo
                          struct tensor features[RESNET_STAGES], const struct tensor *image,
                          struct resnet_saved *saved);
 /* grads[k]: gradient of features[k], overwritten on the way; not looked at below the first trained
- * stage. */
+ * stage. The watch (may be NULL) is told after each stage. */
 md_status resnet_backward(struct resnet *resnet, struct stream *stream, struct workspace *workspace,
-                          struct tensor grads[RESNET_STAGES], const struct resnet_saved *saved);
+                          struct tensor grads[RESNET_STAGES], const struct resnet_saved *saved,
+                          const struct gradient_watch *watch);
 /* Index of the first stage with trained parameters, 0..4. */
 int resnet_first_trained(const struct resnet *resnet);
 

@@ -70,7 +70,8 @@ fail:
 }
 
 md_status resnet_backward(struct resnet *resnet, struct stream *stream, struct workspace *workspace,
-                          struct tensor grads[RESNET_STAGES], const struct resnet_saved *saved)
+                          struct tensor grads[RESNET_STAGES], const struct resnet_saved *saved,
+                          const struct gradient_watch *watch)
 {
     md_status st = MD_OK;
     struct tensor pooled_grad = {0};
@@ -91,6 +92,7 @@ md_status resnet_backward(struct resnet *resnet, struct stream *stream, struct w
             if (i == 0 && !block->has_shortcut && below)
                 TRY(op_add(stream, below, &grads[k]));
         }
+        TRY(gradient_watch_tell(watch, stream, stage->first_param));
     }
     if (stem)
         TRY(stem_backward(resnet, stream, workspace, &pooled_grad, saved));

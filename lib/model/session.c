@@ -242,6 +242,7 @@ md_status session_compute(struct session *session, struct pass *pass,
     if (plan->truths == 0)
         return detector_detect(session->detector, session->stream, &session->workspace,
                                &results->detections, &inputs->batch, pass->options);
+    session->step.watch = update ? update->watch : NULL;
     TRY(detector_losses(session->detector, &session->step, &results->losses, &inputs->batch,
                         &inputs->targets, &inputs->controls, plan->gradients));
     if (plan->gradients && update->run && !session->stream->measuring)

@@ -56,6 +56,7 @@ struct step_values {
 struct session_update {
     md_status (*run)(void *context, struct stream *stream, const struct step_controls *controls);
     void     *context;
+    const struct gradient_watch *watch; /* of that pass; may be NULL */
     uint64_t  kind;           /* equal kinds enqueue the same operations on the same memory */
     struct tensor scale;      /* of gradients; absent: 1 */
     struct tensor finite;     /* [1] I32 that `run` sets; may be absent */

@@ -154,6 +154,19 @@ fail:
     return st;
 }
 
+md_status gradient_watch_tell(const struct gradient_watch *watch, struct stream *stream, int index)
+{
+    if (!watch || stream->measuring)
+        return MD_OK;
+    int64_t first = watch->params->trainable_count;
+    for (int i = index; i < watch->params->count; i++)
+        if (watch->params->items[i]->spec.kind == PARAM_TRAINABLE) {
+            first = watch->params->items[i]->offset;
+            break;
+        }
+    return watch->ready(watch->context, stream, first);
+}
+
 /* ---- initial values ----------------------------------------------------------------------- */
 
 /* Elements of one parameter to be filled, and where their random numbers come from. */

@@ -53,6 +53,14 @@ struct param_set {
     struct weight *weights;              /* of all layers, as a list */
 };
 
+/* Told during a backward pass, which goes through the layers from the last declared to the first: all
+ * gradients of the slab from element `first` on have been enqueued. */
+struct gradient_watch {
+    md_status (*ready)(void *context, struct stream *stream, int64_t first);
+    void                   *context;
+    const struct param_set *params;
+};
+
 md_status param_set_create(struct param_set **out, struct device *device);
 void      param_set_free(struct param_set *set);
 
@@ -63,6 +71,8 @@ md_status param_set_allocate(struct param_set *set);
 md_status param_set_prepare_training(struct param_set *set);
 /* The same for a running average of the trainable values. */
 md_status param_set_prepare_average(struct param_set *set);
+/* To the watch, which may be NULL: the gradients of the parameters from number `index` on are done. */
+md_status gradient_watch_tell(const struct gradient_watch *watch, struct stream *stream, int index);
 /* Initial values: pure functions of (seed, place of declaration, element). */
 md_status param_set_initialise(struct param_set *set, struct stream *stream, uint64_t seed);
 

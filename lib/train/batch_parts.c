@@ -2,19 +2,16 @@
 #include "train/batch_parts.h"
 
 #include <math.h>
+#include <string.h>
 
 #include "core/error.h"
 
-/* What accuracies are means over, of all parts. */
-struct counts {
-    float regions, foreground;
-};
-
 /* Losses and counts of an image are means over the images, accuracies over regions. While the parts
  * come in, an accuracy is the number of regions that are right. */
-static void add_losses(struct step_losses *sum, struct counts *counts,
-                       const struct step_losses *part, float images, float share)
+void joined_losses_add(struct joined_losses *joined, const struct step_losses *part, float images,
+                       float share)
 {
+    struct step_losses *sum = &joined->sum;
     float foreground = images * part->num_fg_samples;
     float regions = foreground + images * part->num_bg_samples;
     sum->cls += share * part->cls;
@@ -27,20 +24,21 @@ static void add_losses(struct step_losses *sum, struct counts *counts,
     sum->num_fg_samples += share * part->num_fg_samples;
     sum->num_bg_samples += share * part->num_bg_samples;
     sum->cls_accuracy += regions * part->cls_accuracy;
-    counts->regions += regions;
+    joined->regions += regions;
     if (foreground > 0) {
         sum->fg_cls_accuracy += foreground * part->fg_cls_accuracy;
         sum->false_negative += foreground * part->false_negative;
-        counts->foreground += foreground;
+        joined->foreground += foreground;
     }
 }
 
-static void finish_losses(struct step_losses *sum, const struct counts *counts)
+void joined_losses_finish(struct joined_losses *joined)
 {
-    bool any = counts->foreground > 0;
-    sum->cls_accuracy = counts->regions > 0 ? sum->cls_accuracy / counts->regions : 0;
-    sum->fg_cls_accuracy = any ? sum->fg_cls_accuracy / counts->foreground : (float)NAN;
-    sum->false_negative = any ? sum->false_negative / counts->foreground : (float)NAN;
+    struct step_losses *sum = &joined->sum;
+    bool any = joined->foreground > 0;
+    sum->cls_accuracy = joined->regions > 0 ? sum->cls_accuracy / joined->regions : 0;
+    sum->fg_cls_accuracy = any ? sum->fg_cls_accuracy / joined->foreground : (float)NAN;
+    sum->false_negative = any ? sum->false_negative / joined->foreground : (float)NAN;
 }
 
 /* What follows the backward pass of a part: its gradients join the others', then comes the update. */
@@ -73,8 +71,7 @@ md_status batch_parts_losses(struct session *session, struct optimizer *optimize
                              const struct step_values *values, const struct session_update *update)
 {
     md_status st = MD_OK;
-    struct step_losses sum = {0};
-    struct counts counts = {0};
+    struct joined_losses joined = {.regions = 0};
     struct step_values of_part = *values;
     const int step = values->image_step ? values->image_step : 1;
     if (parts <= 1 || batch->count < parts)
@@ -90,16 +87,18 @@ md_status batch_parts_losses(struct session *session, struct optimizer *optimize
         struct session_update after = *update;
         after.run = update_part;
         after.context = &context;
+        after.watch = NULL; /* gradients are done when all parts are */
         after.kind = kind_of(&context, images, batch->count, part == 0);
         struct step_losses losses;
         of_part.first_image = values->first_image + (uint64_t)first * (uint64_t)step;
         TRY(session_losses(session, &losses, batch->images + first, batch->truth + first, images,
                            &of_part, &after));
-        add_losses(&sum, &counts, &losses, (float)images, (float)context.share);
-        sum.finite = losses.finite;
+        joined_losses_add(&joined, &losses, (float)images, (float)context.share);
+        joined.sum.finite = losses.finite;
+        memcpy(joined.sum.scale, losses.scale, sizeof losses.scale);
     }
-    finish_losses(&sum, &counts);
-    *out = sum;
+    joined_losses_finish(&joined);
+    *out = joined.sum;
 fail:
     optimizer->summing = false; /* a part that failed leaves nothing behind */
     return st;

@@ -6,6 +6,16 @@
 #include "train/host_batch.h"
 #include "train/optimizer.h"
 
+/* Losses of a batch that are put together from those of its parts, in this order. */
+struct joined_losses {
+    struct step_losses sum;
+    float regions, foreground; /* what accuracies are means over, of all parts */
+};
+/* `images` of the part, which are `share` of all. */
+void joined_losses_add(struct joined_losses *joined, const struct step_losses *part, float images,
+                       float share);
+void joined_losses_finish(struct joined_losses *joined);
+
 /* As session_losses with an update for the whole batch, up to rounding, in `parts` passes of nearly equal
  * numbers of images; random numbers are those of the whole. Each part divides its losses by its own
  * counts, as each GPU does in Detectron2: it makes a difference only where images have fewer regions than

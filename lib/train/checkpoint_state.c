@@ -6,7 +6,7 @@
 #include "core/error.h"
 #include "core/json.h"
 
-enum { PENDING_MAX = 64 };
+enum { PENDING_MAX = LOADER_MAX_BATCH };
 
 /* ---- to text ---------------------------------------------------------------------------- */
 

@@ -8,7 +8,7 @@
 #include "core/error.h"
 #include "core/strings.h"
 #include "train/batch_parts.h"
-#include "train/trainer_state.h"
+#include "train/trainer_group.h"
 #include "train/validation.h"
 
 const struct train_info *trainer_info(const struct trainer *trainer)
@@ -48,9 +48,10 @@ static md_status not_finite(const struct trainer *trainer, const struct batch *b
     name_images(trainer, batch, images, sizeof images);
     md_status st =
         ERROR(MD_ENOTFINITE,
-              "%s is not finite at iteration %lld, learning rate %g, images %s; lower "
+              "%s is not finite at iteration %lld, learning rate %g, images %s%s; lower "
               "SOLVER.BASE_LR, lengthen SOLVER.WARMUP_ITERS, or check these images' boxes",
-              what, (long long)trainer->info.iteration, lr, images);
+              what, (long long)trainer->info.iteration, lr, images,
+              group_size(trainer->options.group) > 1 ? " or those of another process" : "");
     run_folder_note(&trainer->folder, MD_LOG_ERROR, error_text());
     return st;
 }
@@ -101,6 +102,7 @@ static md_status update(void *context, struct stream *stream, const struct step_
     md_status st = MD_OK;
     struct trainer *trainer = context;
     struct optimizer *optimizer = &trainer->optimizer;
+    TRY(reducer_finish(&trainer->group.reducer));
     TRY(optimizer_step(optimizer, stream, &controls->numbers, !trainer->momentum_started));
     TRY(ema_update(&trainer->ema, stream, &controls->numbers, &optimizer->flag));
 fail:
@@ -119,6 +121,8 @@ static md_status compute(struct trainer *trainer, struct step_losses *losses,
         md_status st = batch_parts_losses(trainer->session, &trainer->optimizer, losses, host,
                                           trainer->parts, values, after);
         const int more = trainer->parts > 0 ? 2 * trainer->parts : 2;
+        if (st < 0)
+            reducer_abandon(&trainer->group.reducer);
         if (st != MD_ENOMEM || !own_memory || (shrunk && more > host->count))
             return st;
         session_shrink(trainer->session);
@@ -137,39 +141,61 @@ static md_status compute(struct trainer *trainer, struct step_losses *losses,
     }
 }
 
-static md_status run_step(struct trainer *trainer)
+/* The step is made; what remains is to write it down. */
+static md_status note_step(struct trainer *trainer, const struct step_losses *losses, double lr,
+                           double start, double data_seconds)
 {
     md_status st = MD_OK;
     struct train_info *info = &trainer->info;
+    struct step_losses of_all = *losses;
+    double longest = data_seconds;
+    optimizer_stepped(&trainer->optimizer);
+    if (losses->scale[0] > 0)
+        memcpy(trainer->scale, losses->scale, sizeof trainer->scale);
+    trainer->momentum_started = true;
+    trainer->group.in_step = false;
+    info->iteration++;
+    TRY(trainer_share_losses(trainer, &of_all, &longest));
+    info->learning_rate = lr;
+    info->losses = of_all;
+    info->skipped_images = loader_skipped(trainer->loader) + trainer->val_skipped;
+    TRY(trainer_put_metrics(trainer, clock_seconds() - start, data_seconds, longest));
+fail:
+    return st;
+}
+
+static md_status run_step(struct trainer *trainer)
+{
+    md_status st = MD_OK;
+    const struct train_info *info = &trainer->info;
     const struct batch *batch = NULL;
     struct step_losses losses;
     double lr = schedule_lr(&trainer->schedule, info->iteration);
     double kept = ema_share(&trainer->ema, info->iteration);
+    const struct group *group = trainer->options.group;
+    const struct reducer *reducer = &trainer->group.reducer;
     const struct step_values values = {.seed = trainer->seed,
                                        .iteration = (uint64_t)info->iteration,
+                                       .first_image = (uint64_t)group_rank(group),
+                                       .image_step = group_size(group),
                                        .lr = (float)lr,
                                        .average_kept = (float)kept,
                                        .average_added = (float)(1.0 - kept)};
     const struct session_update after = {.run = update,
                                          .context = trainer,
+                                         .watch = reducer->pool ? &reducer->watch : NULL,
                                          .kind = trainer->momentum_started,
                                          .scale = trainer->optimizer.scale,
                                          .finite = trainer->optimizer.flag};
     double start = clock_seconds();
+    loader_state(trainer->loader, &trainer->group.before);
+    trainer->group.in_step = true;
     TRY(loader_next(trainer->loader, &batch));
     double data_seconds = clock_seconds() - start;
     TRY(host_batch_set(&trainer->host, batch));
     TRY(compute(trainer, &losses, &values, &after));
     TRY(check_finite(trainer, batch, &losses, lr));
-    optimizer_stepped(&trainer->optimizer);
-    if (losses.scale[0] > 0)
-        memcpy(trainer->scale, losses.scale, sizeof trainer->scale);
-    trainer->momentum_started = true;
-    info->learning_rate = lr;
-    info->losses = losses;
-    info->iteration++;
-    info->skipped_images = loader_skipped(trainer->loader) + trainer->val_skipped;
-    TRY(trainer_put_metrics(trainer, clock_seconds() - start, data_seconds));
+    TRY(note_step(trainer, &losses, lr, start, data_seconds));
 fail:
     return st < 0 ? st : MD_OK;
 }
@@ -189,9 +215,12 @@ static md_status validate(struct trainer *trainer, struct validation_result *res
                                                       options->typed.input.skip_broken_images,
                                                   .detect = detect,
                                                   .log = &trainer->folder.log,
+                                                  .group = options->group,
                                                   .stop = stop};
     struct stream *stream = session_stream(trainer->session);
-    md_status st = ema_show(&trainer->ema, stream);
+    md_status st = trainer_share_statistics(trainer);
+    if (st == MD_OK)
+        st = ema_show(&trainer->ema, stream);
     if (st == MD_OK)
         st = validation_run(trainer->session, &trainer->host, &validation, result);
     md_status hidden = ema_hide(&trainer->ema, stream);
@@ -296,6 +325,7 @@ static md_status after_step(struct trainer *trainer)
     if (last || save || info->validated || is_period(LOG_PERIOD, info->iteration))
         TRY(trainer_write_lines(trainer));
     if (save) {
+        TRY(trainer_share_statistics(trainer));
         TRY(trainer_save_last(trainer));
         TRY(trainer_save_numbered(trainer));
     }
@@ -329,6 +359,7 @@ static md_status finish(struct trainer *trainer)
 {
     md_status st = MD_OK;
     TRY(trainer_write_lines(trainer));
+    TRY(trainer_share_statistics(trainer));
     if (trainer->info.saved_iteration != trainer->info.iteration)
         TRY(trainer_save_last(trainer));
     if (is_complete(trainer))
@@ -348,14 +379,16 @@ md_status trainer_step(struct trainer *trainer)
     if (trainer->finished)
         return MD_END;
     info->validated = info->improved = false;
-    if (!atomic_load(&trainer->stop))
+    if (!trainer_stopping(trainer))
         TRY(validate_if_due(trainer));
     info->stopped_early = info->iteration < info->max_iter && early_stop_due(&trainer->early_stop);
-    if (is_complete(trainer) || atomic_load(&trainer->stop))
+    if (is_complete(trainer) || trainer_stopping(trainer))
         return finish(trainer);
     TRY(run_step(trainer));
     TRY(after_step(trainer));
     info->stopped_early = info->iteration < info->max_iter && early_stop_due(&trainer->early_stop);
 fail:
+    if (st == MD_EPEER)
+        trainer_rescue(trainer);
     return st;
 }

@@ -19,6 +19,7 @@ struct trainer_options {
     bool                   resume, overwrite;
     const char            *resume_from; /* NULL: see below */
     const struct log      *log;         /* kept */
+    struct group          *group;       /* kept; NULL: a single process */
 };
 
 /* State after the last step; see md/train.h. */

@@ -7,7 +7,7 @@
 
 #include "core/error.h"
 #include "core/strings.h"
-#include "train/trainer_state.h"
+#include "train/trainer_group.h"
 
 enum {
     READ_AHEAD = 2,       /* batches */
@@ -36,7 +36,6 @@ static md_status check_classes(const struct trainer_options *options, const stru
 static md_status check_options(const struct trainer_options *options)
 {
     md_status st = MD_OK;
-    const struct solver_config *solver = &options->typed.solver;
     int classes = options->detector->config.roi.num_classes;
     if (classes != options->typed.model.roi.num_classes)
         FAIL(MD_EMISMATCH,
@@ -46,9 +45,6 @@ static md_status check_options(const struct trainer_options *options)
     TRY(check_classes(options, options->train, "training"));
     if (options->val)
         TRY(check_classes(options, options->val, "validation"));
-    if (solver->ims_per_batch > HOST_BATCH_IMAGES)
-        FAIL(MD_EINVAL, "SOLVER.IMS_PER_BATCH is %d; 1 to %d images are possible",
-             solver->ims_per_batch, HOST_BATCH_IMAGES);
     if (options->train->image_count == 0 || (options->val && options->val->image_count == 0))
         FAIL(MD_EINVAL, "the %s set has no images",
              options->train->image_count == 0 ? "training" : "validation");
@@ -121,6 +117,8 @@ static md_status open_loader(struct trainer *trainer, const struct loader_state 
     int threads = options->detector->device->threads;
     const struct loader_options loader = {
         .batch_size = solver->ims_per_batch,
+        .share = group_rank(options->group),
+        .shares = group_size(options->group),
         .training = true,
         .group_by_aspect = input->aspect_ratio_grouping,
         .filter_empty = input->filter_empty,
@@ -170,6 +168,8 @@ static md_status create_parts(struct trainer *trainer)
     TRY(ema_create(&trainer->ema, options->detector->params, solver));
     TRY(session_create(&trainer->session, options->detector, options->typed.input.bgr));
     TRY(metrics_create(&trainer->metrics, trainer->memory));
+    TRY(reducer_create(&trainer->group.reducer, trainer->memory, options->group,
+                       options->detector->params));
 fail:
     return st;
 }
@@ -180,6 +180,9 @@ static void log_start(const struct trainer *trainer)
     log_write(log, MD_LOG_INFO, "training on %zu images, seed %llu, iteration %lld to %lld",
               loader_image_count(trainer->loader), (unsigned long long)trainer->seed,
               (long long)trainer->info.iteration, (long long)trainer->info.max_iter);
+    if (group_size(trainer->options.group) > 1)
+        log_write(log, MD_LOG_INFO, "%d processes share each batch",
+                  group_size(trainer->options.group));
     if (trainer->ema.params)
         log_write(log, MD_LOG_INFO,
                   "validation, best and final use the running average of the weights, decay %g",
@@ -212,16 +215,20 @@ md_status trainer_create(struct trainer **out, struct memory *memory,
         .max_iter = options->typed.solver.max_iter, .val_loss = (double)NAN, .saved_iteration = -1};
     if (options->typed.solver.deterministic) /* engines are chosen from now on */
         options->detector->device->deterministic = true;
+    TRY(trainer_join(trainer));
     TRY(create_scores(trainer));
     TRY(trainer_check_resume(&trainer->options));
+    options = &trainer->options; /* as they are for this process */
     TRY(run_folder_open(&trainer->folder, memory, options->output_dir, options->resume,
                         options->overwrite, options->log));
+    TRY(trainer_agree(trainer));
     trainer->options.output_dir = trainer->folder.path;
     trainer->parts = options->typed.solver.accumulate;
     TRY(create_parts(trainer));
     if (tensor_given(&trainer->optimizer.scale))
         trainer->scale[0] = FIRST_SCALE;
     TRY(trainer_resume(trainer, &state, &own));
+    TRY(trainer_share_start(trainer, &state, &own));
     TRY(optimizer_set_scale(&trainer->optimizer, session_stream(trainer->session), trainer->scale));
     if (!state.has_average)
         TRY(ema_start(&trainer->ema, session_stream(trainer->session)));
@@ -243,6 +250,8 @@ void trainer_free(struct trainer *trainer)
     if (!trainer)
         return;
     loader_free(trainer->loader); /* its workers write to the log */
+    reducer_free(&trainer->group.reducer);
+    memory_free(trainer->memory, trainer->group.reports);
     host_batch_free(&trainer->host);
     metrics_free(trainer->metrics);
     optimizer_free(&trainer->optimizer);

@@ -19,7 +19,10 @@ void trainer_fill_state(const struct trainer *trainer, struct checkpoint_state *
                                        .scale_steps = (uint64_t)trainer->scale[1],
                                        .momentum_started = trainer->momentum_started,
                                        .validation_due = trainer->validation_due};
-    loader_state(trainer->loader, &state->loader);
+    if (trainer->group.in_step)
+        state->loader = trainer->group.before;
+    else
+        loader_state(trainer->loader, &state->loader);
 }
 
 static struct checkpoint_content content_of(const struct trainer *trainer,
@@ -232,23 +235,25 @@ static md_status put_losses(struct metrics *metrics, const struct step_losses *l
 /* The first steps of a process are slow and say nothing about the others. */
 enum { WARM_UP_STEPS = 3 };
 
-md_status trainer_put_metrics(struct trainer *trainer, double seconds, double data_seconds)
+md_status trainer_put_metrics(struct trainer *trainer, double seconds, double data_seconds,
+                              double longest)
 {
     md_status st = MD_OK;
     struct train_info *info = &trainer->info;
+    const int images = trainer->host.count * group_size(trainer->options.group);
     struct metrics *metrics = trainer->metrics;
     int64_t iteration = info->iteration - 1;
     double median = seconds;
     TRY(put_losses(metrics, &info->losses, iteration));
     TRY(metrics_put(metrics, "lr", info->learning_rate, iteration, false));
-    TRY(metrics_put(metrics, "data_time", data_seconds, iteration, true));
-    TRY(metrics_put(metrics, "rank_data_time", data_seconds, iteration, true)); /* one process */
+    TRY(metrics_put(metrics, "data_time", longest, iteration, true));
+    TRY(metrics_put(metrics, "rank_data_time", data_seconds, iteration, true));
     if (info->iteration - trainer->first_iteration >= WARM_UP_STEPS) {
         TRY(metrics_put(metrics, "time", seconds, iteration, true));
         TRY(metrics_put_eta(metrics, iteration, info->max_iter));
     }
     metrics_median(metrics, "time", &median);
-    info->images_per_second = median > 0.0 ? (double)trainer->host.count / median : 0.0;
+    info->images_per_second = median > 0.0 ? (double)images / median : 0.0;
     info->eta_seconds = median * (double)(info->max_iter - info->iteration);
     metrics_latest(metrics, "eta_seconds", &info->eta_seconds);
 fail:

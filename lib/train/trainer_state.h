@@ -9,12 +9,26 @@
 #include "train/host_batch.h"
 #include "train/metrics.h"
 #include "train/optimizer.h"
+#include "train/reducer.h"
 #include "train/run_folder.h"
 #include "train/schedule.h"
 #include "train/scores.h"
 #include "train/trainer.h"
 
 enum { LOG_PERIOD = 20 /* iterations between lines, as in Detectron2 */ };
+
+struct step_report; /* trainer_group.c */
+
+/* Its part in a group of processes. */
+struct trainer_group {
+    struct reducer      reducer;
+    struct step_report *reports; /* [size] */
+    struct loader_state before;  /* the step at hand: where it will begin anew if it fails */
+    const struct log   *outer;   /* rank 1 and on: where `log` writes to, with the rank */
+    struct log          log;
+    bool                in_step, stopping;
+    int64_t             statistics_at; /* the iteration after which they were shared last */
+};
 
 struct trainer {
     struct memory         *memory;
@@ -38,6 +52,7 @@ struct trainer {
     double                 started;         /* clock_seconds */
     int                    parts;    /* that a batch passes the network in */
     float                  scale[2]; /* of gradients, after the last step; see optimizer.h */
+    struct trainer_group   group;
     bool                   momentum_started, validation_due, finished;
     size_t                 val_skipped;
     atomic_bool            stop;
@@ -56,8 +71,8 @@ md_status trainer_save_last(struct trainer *trainer);
 md_status trainer_save_numbered(struct trainer *trainer);
 md_status trainer_save_best(struct trainer *trainer, bool *saved);
 md_status trainer_save_final(struct trainer *trainer);
-/* The scalars of the last step; then, when `line`, the lines of metrics.json and the logs. */
-md_status trainer_put_metrics(struct trainer *trainer, double seconds, double data_seconds);
+/* The scalars of the last step; `longest`: of data_seconds, in all processes. */
+md_status trainer_put_metrics(struct trainer *trainer, double seconds, double data_seconds, double longest);
 md_status trainer_write_lines(struct trainer *trainer);
 md_status trainer_put_scores(struct trainer *trainer); /* those of a validation */
 md_status trainer_log_scores(struct trainer *trainer);

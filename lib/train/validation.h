@@ -7,6 +7,7 @@
 #include "config/typed.h"
 #include "core/log.h"
 #include "eval/coco_ap.h"
+#include "group/group.h"
 #include "train/host_batch.h"
 
 struct validation_options {
@@ -16,6 +17,7 @@ struct validation_options {
     bool                     skip_broken;
     const struct detect_options *detect; /* NULL: the loss alone */
     const struct log        *log;
+    struct group            *group; /* processes that share the images; NULL: this one alone */
     atomic_bool             *stop; /* looked at between images; may be NULL */
 };
 
@@ -30,7 +32,8 @@ struct validation_result {
  * for testing, not flipped, the sampled anchors and regions drawn from a fixed random stream. The
  * result is the mean of the images' total losses: a function of weights and data set alone. With
  * `detect` the same pixels pass the network once more, and the detections, in pixels of the images
- * as they are in the data set, are measured as COCO does it. MD_AGAIN: broken off by `stop`.
+ * as they are in the data set, are measured as COCO does it. MD_AGAIN: broken off by `stop`. The
+ * processes of a group see every n-th image each, and come to the same result, that of a single one.
  * Working memory is given back before it returns; *out is the caller's to free when MD_OK. */
 md_status validation_run(struct session *session, struct host_batch *host,
                          const struct validation_options *options, struct validation_result *out);

@@ -342,17 +342,80 @@ END_TEST
 
 /* ---- refusals and failures ------------------------------------------------------------ */
 
+/* ---- shares ----------------------------------------------------------------------- */
+
+/* Share k of a batch has its images k, k + shares, ... bit for bit, and the state of the whole. */
+START_TEST(shares_are_the_batch)
+{
+    struct pictures pictures = {.status = MD_EFORMAT};
+    struct dataset *dataset = make_dataset(&pictures);
+    struct loader_options options = with_all(training(0, 2));
+    struct loader *shares[6];
+    options.batch_size = 6;
+    struct loader *whole = create(dataset, &options, NULL);
+    options.shares = _i;
+    for (int k = 0; k < _i; k++) {
+        options.share = k;
+        shares[k] = create(dataset, &options, NULL);
+    }
+    for (int batch = 0; batch < BATCHES; batch++) {
+        const struct batch *all = next(whole);
+        struct loader_state want, got;
+        loader_state(whole, &want);
+        for (int k = 0; k < _i; k++) {
+            const struct batch *part = next(shares[k]);
+            loader_state(shares[k], &got);
+            ck_assert_mem_eq(&got, &want, sizeof got);
+            ck_assert_int_eq(part->count, 6 / _i);
+            for (int i = 0; i < part->count; i++) {
+                char a[65], b[65];
+                fingerprint(&(struct batch){.samples = &all->samples[i * _i + k], .count = 1}, a);
+                fingerprint(&(struct batch){.samples = &part->samples[i], .count = 1}, b);
+                ck_assert_str_eq(a, b);
+            }
+        }
+    }
+    for (int k = 0; k < _i; k++)
+        loader_free(shares[k]);
+    done(dataset, whole);
+}
+END_TEST
+
+/* Once through in order: every image in one share. */
+START_TEST(shares_of_the_order_are_all_of_it)
+{
+    struct pictures pictures = {.status = MD_EFORMAT};
+    struct dataset *dataset = make_dataset(&pictures);
+    int seen[COUNT] = {0};
+    for (int k = 0; k < _i; k++) {
+        const struct loader_options options = {
+            .batch_size = 2, .augment = {sizes, 1, false, 100, 0}, .share = k, .shares = _i};
+        struct loader *loader = create(dataset, &options, NULL);
+        const struct batch *batch = NULL;
+        while (loader_next(loader, &batch) == MD_OK)
+            for (int i = 0; i < batch->count; i++) {
+                ck_assert_int_eq((int)batch->samples[i].image_index % _i, k);
+                seen[batch->samples[i].image_index]++;
+            }
+        loader_free(loader);
+    }
+    for (int i = 0; i < COUNT; i++)
+        ck_assert_int_eq(seen[i], 1);
+    done(dataset, NULL);
+}
+END_TEST
+
 START_TEST(impossible_options_and_states_are_refused)
 {
     struct pictures pictures = {.status = MD_EFORMAT};
     struct dataset *dataset = make_dataset(&pictures);
     const struct loader_options good = training(0, 0);
-    struct loader_options bad[11];
+    struct loader_options bad[15];
     struct loader *loader = NULL;
-    for (int i = 0; i < 11; i++)
+    for (int i = 0; i < 15; i++)
         bad[i] = good;
     bad[0].batch_size = 0;
-    bad[1].batch_size = 65;
+    bad[1].batch_size = LOADER_MAX_BATCH + 1;
     bad[2].threads = -1;
     bad[3].read_ahead = 1000;
     bad[4].augment.min_size_count = 0;
@@ -362,7 +425,11 @@ START_TEST(impossible_options_and_states_are_refused)
     bad[8].repeat_threshold = 1.5;
     bad[9].subset_ratio = -0.5;
     bad[10].subset_ratio = 0.01; /* of 19: none */
-    for (int i = 0; i < 11; i++)
+    bad[11].share = 1;
+    bad[12].shares = 2; /* of a batch of 3 */
+    bad[13].shares = bad[13].share = 3;
+    bad[14].shares = 3, bad[14].share = -1;
+    for (int i = 0; i < 15; i++)
         ck_assert_int_eq(loader_create(&loader, &memory, NULL, dataset, &bad[i], NULL), MD_EINVAL);
     struct loader_state state = {.pending_count = {3, 0}};
     ck_assert_int_eq(loader_create(&loader, &memory, NULL, dataset, &good, &state), MD_EMISMATCH);
@@ -404,5 +471,6 @@ SUITE("data/loader", LOOP(content_depends_on_the_state_alone, 0, 8),
       TEST(batches_are_grouped_and_filtered), TEST(a_subset_stays_the_same),
       TEST(evaluation_goes_through_once_in_order), LOOP(broken_image_stops_or_is_replaced, 0, 2),
       TEST(broken_image_is_left_out_of_evaluation), TEST(nothing_but_broken_images_is_an_error),
-      TEST(lack_of_memory_is_not_skipped), TEST(impossible_options_and_states_are_refused),
-      LOOP(no_failed_allocation_leaks, 0, 2))
+      TEST(lack_of_memory_is_not_skipped), LOOP(shares_are_the_batch, 1, 4),
+      LOOP(shares_of_the_order_are_all_of_it, 1, 31),
+      TEST(impossible_options_and_states_are_refused), LOOP(no_failed_allocation_leaks, 0, 2))

@@ -29,7 +29,7 @@ static void make(struct sampler *sampler, int batch_size, bool training, bool gr
 START_TEST(each_round_of_the_stream_is_a_permutation)
 {
     struct sampler sampler;
-    uint32_t batch[64];
+    uint32_t batch[LOADER_MAX_BATCH];
     uint32_t rounds[3][COUNT];
     make(&sampler, 1, true, false, NULL);
     for (int round = 0; round < 3; round++) {
@@ -54,7 +54,7 @@ END_TEST
 START_TEST(batches_are_of_one_group_and_nothing_is_lost)
 {
     struct sampler sampler;
-    uint32_t batch[64];
+    uint32_t batch[LOADER_MAX_BATCH];
     int seen[COUNT] = {0};
     make(&sampler, 4, true, true, NULL);
     for (int k = 0; k < 370; k++) { /* 1480 images, about 40 rounds */
@@ -75,7 +75,7 @@ END_TEST
 START_TEST(goes_on_exactly_from_any_state)
 {
     struct sampler whole, rest;
-    uint32_t batch[64], again[64];
+    uint32_t batch[LOADER_MAX_BATCH], again[LOADER_MAX_BATCH];
     make(&whole, 5, true, true, NULL);
     for (int k = 0; k < 40; k++) {
         const struct loader_state state = whole.state;
@@ -102,7 +102,7 @@ START_TEST(factors_repeat_images_within_an_epoch)
 {
     enum { EPOCHS = 400 };
     struct sampler sampler;
-    uint32_t batch[64];
+    uint32_t batch[LOADER_MAX_BATCH];
     float repeats[COUNT];
     int long_epochs = 0;
     factors = repeat_some(repeats);
@@ -129,7 +129,7 @@ END_TEST
 START_TEST(repeated_images_go_on_exactly)
 {
     struct sampler whole, rest;
-    uint32_t batch[64], again[64];
+    uint32_t batch[LOADER_MAX_BATCH], again[LOADER_MAX_BATCH];
     float repeats[COUNT];
     factors = repeat_some(repeats);
     make(&whole, 5, true, true, NULL);
@@ -163,7 +163,7 @@ END_TEST
 START_TEST(in_order_once_with_a_short_last_batch)
 {
     struct sampler sampler;
-    uint32_t batch[64];
+    uint32_t batch[LOADER_MAX_BATCH];
     make(&sampler, 10, false, false, NULL);
     for (uint32_t k = 0; k < 3; k++) {
         ck_assert_int_eq(sampler_next(&sampler, batch), 10);

@@ -103,7 +103,7 @@ static md_status backward(struct lab *lab, const struct rpn_losses *rpn,
         TRY(workspace_tensor(&lab->workspace, &feature_grads[k], TENSOR_F32,
                              step->fpn.features[k].shape));
     TRY(fpn_backward(&d->fpn, stream, &lab->workspace, feature_grads, first, grads, &step->fpn));
-    TRY(resnet_backward(&d->resnet, stream, &lab->workspace, feature_grads, &step->resnet));
+    TRY(resnet_backward(&d->resnet, stream, &lab->workspace, feature_grads, &step->resnet, NULL));
 fail:
     return st;
 }

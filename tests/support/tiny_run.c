@@ -8,6 +8,7 @@
 #include "backend/registry.h"
 #include "core/error.h"
 #include "core/sha256.h"
+#include "group/group.h"
 
 static const char *const CLASSES[] = {"with_mask", "without_mask"};
 
@@ -58,7 +59,8 @@ static md_status open_trainer(struct tiny_run *run, const struct tiny_setup *set
                                       .resume = setup->resume,
                                       .overwrite = setup->overwrite,
                                       .resume_from = setup->resume_from,
-                                      .log = setup->log};
+                                      .log = setup->log,
+                                      .group = setup->group};
     return trainer_create(&run->trainer, run->memory, &options);
 }
 
@@ -88,7 +90,7 @@ md_status tiny_run_open(struct tiny_run *run, const struct tiny_setup *setup)
         TRY(dataset_open_toy(&run->val, run->memory, setup->val_images, 2));
     TRY(detector_create(&run->detector, run->device, &run->typed.model));
     TRY(stream_create(&stream, run->device));
-    TRY(detector_initialise(run->detector, stream, 7));
+    TRY(detector_initialise(run->detector, stream, 7 + (uint64_t)group_rank(setup->group)));
     TRY(open_trainer(run, setup));
     st = MD_OK;
 fail:

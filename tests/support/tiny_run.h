@@ -23,6 +23,7 @@ struct tiny_setup {
     const char        *resume_from;
     struct memory     *memory;   /* NULL: its own */
     const struct log  *log;
+    struct group      *group; /* every process begins with other weights; those of rank 0 count */
 };
 
 struct tiny_run {
