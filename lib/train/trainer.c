@@ -192,6 +192,7 @@ static md_status run_step(struct trainer *trainer)
     trainer->group.in_step = true;
     TRY(loader_next(trainer->loader, &batch));
     double data_seconds = clock_seconds() - start;
+    trainer->waited += data_seconds;
     TRY(host_batch_set(&trainer->host, batch));
     TRY(compute(trainer, &losses, &values, &after));
     TRY(check_finite(trainer, batch, &losses, lr));
@@ -349,10 +350,12 @@ static void log_end(const struct trainer *trainer)
     const char *why = info->iteration >= info->max_iter ? "finished"
                       : early                           ? "stopped early"
                                                         : "stopped on request";
-    log_write(&trainer->folder.log, MD_LOG_INFO,
-              "%s after %lld iterations (%lld now, in %.1f s)%s%s%s", why,
-              (long long)info->iteration, (long long)steps, seconds, early ? ": " : "",
-              early ? info->best_metric : "", early ? " makes no progress" : "");
+    log_write(
+        &trainer->folder.log, MD_LOG_INFO,
+        "%s after %lld iterations (%lld now, in %.1f s, %.0f %% of it waiting for images)%s%s%s",
+        why, (long long)info->iteration, (long long)steps, seconds,
+        seconds > 0 ? 100 * trainer->waited / seconds : 0.0, early ? ": " : "",
+        early ? info->best_metric : "", early ? " makes no progress" : "");
 }
 
 static md_status finish(struct trainer *trainer)

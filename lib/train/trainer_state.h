@@ -50,6 +50,7 @@ struct trainer {
     struct buffer          text; /* of a line at a time */
     int64_t                first_iteration; /* where this process began */
     double                 started;         /* clock_seconds */
+    double                 waited;          /* seconds, for images that the workers had not ready */
     int                    parts;    /* that a batch passes the network in */
     float                  scale[2]; /* of gradients, after the last step; see optimizer.h */
     struct trainer_group   group;

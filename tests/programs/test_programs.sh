@@ -92,6 +92,7 @@ expect_exit "md-train: --print-config of a bad setting" 2 "did you mean SOLVER.B
 expect_ok "md-train: toy data" train toy:8:1 "$run" --val toy:4:2
 expect_ok "md-train: wrote its model" test -s "$model"
 expect_ok "md-train: wrote its numbers" test -s "$run/metrics.json"
+expect_output "md-train: says how long it waited" "% of it waiting for images" cat "$run/log.txt"
 one_event_file() { [ "$(find "$run" -name 'events.out.tfevents.*' | wc -l)" -eq 1 ]; }
 expect_ok "md-train: wrote its events" one_event_file
 late_steps() { # the warning comes once from training, and from nothing else
